@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker/sched/sched.h - the goroutine-style runtime: fibers, channels, contexts, timers.
+ *
+ * A fiber is a user-level thread with a stack of its own.  Many fibers are multiplexed on
+ * few procs (rights to run, each with a run queue); procs steal from each other; a thread
+ * carries a proc.  Code on a fiber is straight-line: what would block parks the fiber, and
+ * the proc runs another one.
+ *
+ * This is the public face (prefix hr_): it stands alone, so its errors are negative errno
+ * values, not err_t.  Nothing here touches errno.
+ *
+ * UNITS     all times are nanoseconds; a deadline is a point on CLOCK_MONOTONIC, HR_NEVER
+ *           for none.
+ * THREADS   "any": from every thread, on a fiber or not.  "fiber": only on a fiber.
+ *           PARKS: may switch to another fiber; never call it with a pthread mutex held, and
+ *           never keep the address of a thread_local (errno too) across it.
+ * CANCEL    every PARKS call returns -ECANCELED when the fiber's ctx is cancelled and
+ *           -ETIMEDOUT when its deadline has passed.
+ */
+#ifndef WORKER_SCHED_SCHED_H
+#define WORKER_SCHED_SCHED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HR_NEVER INT64_MAX
+
+struct hr_fiber;
+struct hr_ctx;
+struct hr_chan;
+
+typedef void hr_fn(void *arg);
+
+/* ---- the runtime: one for each process ------------------------------------------------ */
+
+struct hr_options {
+    uint32_t procs_count;      /* 0: by CPU affinity and cgroup quota */
+    uint32_t stack_size;       /* bytes, 0: 64 KiB */
+    uint32_t fibers_count_max; /* 0: 4 million; beyond it hr_go returns -EAGAIN */
+    uint32_t blocking_threads_count_max; /* of hr_blocking's pool, 0: 64 */
+};
+
+/* Start procs and threads.  options may be NULL.  Not from a fiber.
+ * Errors: -EALREADY, -ENOMEM, -EINVAL, -EAGAIN (threads). */
+int hr_start(const struct hr_options *options);
+/* Wait until every fiber has ended, then free everything.  Not from a fiber.
+ * Errors: -EALREADY when it does not run. */
+int hr_stop(void);
+uint32_t hr_procs_count(void);
+/* CLOCK_MONOTONIC, ns.  Threads: any. */
+int64_t hr_now(void);
+
+/* ---- fibers ------------------------------------------------------------------------- */
+
+/* Start fn(arg) on a fiber of its own, under the caller's ctx (background from a plain
+ * thread).  name is borrowed for good (a literal).  A fiber may run before hr_go returns,
+ * on another proc or on this one.  Threads: any.  Errors: -EAGAIN at the bound. */
+int hr_go(hr_fn *fn, void *arg, const char *name);
+int hr_go_ctx(struct hr_ctx *ctx, hr_fn *fn, void *arg, const char *name);
+/* Start one that will be joined: hr_join waits for its end and gives the handle back.
+ * Every handle must be joined exactly once.  hr_join PARKS on a fiber and blocks a thread;
+ * it does not give up on cancellation (a joiner that ran on would leave its child's stack
+ * references dangling). */
+int hr_spawn(hr_fn *fn, void *arg, const char *name, struct hr_fiber **ret_fiber);
+void hr_join(struct hr_fiber *fiber);
+/* Let others run.  PARKS.  Threads: fiber. */
+void hr_yield(void);
+/* PARKS.  Threads: fiber.  0, -ECANCELED, or -ETIMEDOUT (the ctx's deadline came first). */
+int hr_sleep(int64_t duration_ns);
+bool hr_on_fiber(void);
+
+/* ---- contexts: the tree of deadlines and cancellations --------------------------------- */
+
+/* A cause is a small number of the user's choice; 0 means "not cancelled". */
+enum { HR_CAUSE_DEADLINE = 1, HR_CAUSE_USER = 16 };
+
+/* A child of parent (NULL: of the background, which is never cancelled), with its own
+ * deadline; the earlier of both holds.  One reference is the caller's.  Threads: any.
+ * NULL: no memory. */
+struct hr_ctx *hr_ctx_new(struct hr_ctx *parent, int64_t deadline);
+void hr_ctx_hold(struct hr_ctx *ctx);
+void hr_ctx_rele(struct hr_ctx *ctx);
+/* Cancel ctx and all its descendants; every parked call under them returns -ECANCELED.
+ * The first cause stays.  true: this call was the first.  Threads: any. */
+bool hr_ctx_cancel(struct hr_ctx *ctx, int cause);
+/* 0, -ECANCELED or -ETIMEDOUT; one atomic load. */
+int hr_ctx_err(const struct hr_ctx *ctx);
+int hr_ctx_cause(const struct hr_ctx *ctx);
+int64_t hr_ctx_deadline(const struct hr_ctx *ctx);
+/* The running fiber's ctx, borrowed; the background on a plain thread. */
+struct hr_ctx *hr_ctx_self(void);
+/* For loops that burn CPU: has the running fiber's ctx ended?  Also yields when the fiber
+ * has run long.  PARKS.  Threads: fiber. */
+bool hr_cancelled(void);
+/* Until the running fiber's deadline, 0 when it has passed, HR_NEVER for none. */
+int64_t hr_remaining(void);
+
+/* Call fn(arg) once when ctx ends (also by deadline), from the canceller's or a timer's
+ * thread: it must not park or block.  The hook is the caller's memory until
+ * hr_ctx_unhook() returns; after that fn is not running and will not run.
+ * hr_ctx_hook returns false, and calls nothing, when ctx has ended already. */
+struct hr_ctx_hook {
+    void (*fn)(void *arg);
+    void *arg;
+    void *opaque[4];
+};
+bool hr_ctx_hook(struct hr_ctx *ctx, struct hr_ctx_hook *hook);
+void hr_ctx_unhook(struct hr_ctx *ctx, struct hr_ctx_hook *hook);
+
+/* ---- channels -------------------------------------------------------------------------- */
+
+/* Elements are copied by value.  capacity 0: unbuffered, a send meets a receive.  NULL: no
+ * memory.  Free it when nobody can use it any more.  Threads: any. */
+struct hr_chan *hr_chan_new(uint32_t element_size, uint32_t capacity);
+void hr_chan_free(struct hr_chan *chan);
+/* 0 or -EPIPE (closed), -ECANCELED, -ETIMEDOUT.  PARKS.  Threads: fiber. */
+int hr_chan_send(struct hr_chan *chan, const void *element);
+/* 0 with an element; -EPIPE when closed and empty (the element is zeroed); -ECANCELED,
+ * -ETIMEDOUT.  element may be NULL: dropped.  PARKS.  Threads: fiber. */
+int hr_chan_recv(struct hr_chan *chan, void *element);
+/* Never park: -EAGAIN instead.  Threads: any. */
+int hr_chan_try_send(struct hr_chan *chan, const void *element);
+int hr_chan_try_recv(struct hr_chan *chan, void *element);
+/* Wakes all.  -EINVAL when closed already.  Threads: any. */
+int hr_chan_close(struct hr_chan *chan);
+
+/* ---- waiting for the world --------------------------------------------------------------- */
+
+/* Run fn(arg) on a thread of the blocking pool; the fiber parks until it returned, whatever
+ * its ctx does (fn's own hook must interrupt it).  PARKS.  0, or -EAGAIN when the pool's
+ * queue is full. */
+int hr_blocking(hr_fn *fn, void *arg);
+
+/* A one-shot event that any thread can set and one fiber waits for. */
+struct hr_event {
+    void *opaque[4];
+};
+void hr_event_init(struct hr_event *event);
+/* Threads: any.  Idempotent. */
+void hr_event_set(struct hr_event *event);
+/* 0 once set; -ECANCELED or -ETIMEDOUT (then the event may still be set later: keep its
+ * memory until the setter is done).  PARKS. */
+int hr_event_wait(struct hr_event *event);
+
+/* Non-blocking descriptors; PARK until ready, at most until deadline (and the ctx's).
+ * >= 0 bytes, or a negative errno. */
+int64_t hr_read(int fd, void *bytes, size_t size, int64_t deadline);
+int64_t hr_write(int fd, const void *bytes, size_t size, int64_t deadline);
+/* Before close(2): wakes whoever waits for fd (-EBADF) and forgets it. */
+void hr_fd_forget(int fd);
+
+#endif
