@@ -36,9 +36,9 @@ typedef void hr_fn(void *arg);
 /* ---- the runtime: one for each process ------------------------------------------------ */
 
 struct hr_options {
-    uint32_t procs_count;      /* 0: by CPU affinity and cgroup quota */
-    uint32_t stack_size;       /* bytes, 0: 64 KiB */
-    uint32_t fibers_count_max; /* 0: 4 million; beyond it hr_go returns -EAGAIN */
+    uint32_t procs_count;                /* 0: by CPU affinity and cgroup quota */
+    uint32_t stack_size;                 /* bytes, 0: 64 KiB */
+    uint32_t fibers_count_max;           /* 0: 4 million; beyond it hr_go returns -EAGAIN */
     uint32_t blocking_threads_count_max; /* of hr_blocking's pool, 0: 64 */
 };
 
@@ -74,7 +74,10 @@ bool hr_on_fiber(void);
 /* ---- contexts: the tree of deadlines and cancellations --------------------------------- */
 
 /* A cause is a small number of the user's choice; 0 means "not cancelled". */
-enum { HR_CAUSE_DEADLINE = 1, HR_CAUSE_USER = 16 };
+enum {
+    HR_CAUSE_DEADLINE = 1,
+    HR_CAUSE_USER = 16
+};
 
 /* A child of parent (NULL: of the background, which is never cancelled), with its own
  * deadline; the earlier of both holds.  One reference is the caller's.  Threads: any.
