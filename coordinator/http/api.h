@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coordinator/http/api.h - the API's front end: sockets and requests here, jobs in the shell.
+ *
+ *    client --bytes--> codec --request--> routes --backend->submit()--> shell --> core
+ *    client <--bytes-- codec <--reply---- api_answer(ticket) <------------'
+ *
+ * The front end knows HTTP, JSON and what the core's views look like; it decides nothing
+ * about a job.  A request that waits holds a ticket: the shell answers it once, or the
+ * front end says gone() once, never both.
+ *
+ * THREADS    all on the loop thread.
+ * OWNERSHIP  api_submit's strings are borrowed for the call; its input moves to the shell
+ *            when it is accepted (free()).
+ * MEMORY     connections × (header + body caps), see enum api limits; typed refusals.
+ */
+#ifndef COORDINATOR_HTTP_API_H
+#define COORDINATOR_HTTP_API_H
+
+#include "common/edge/loop.h"
+#include "coordinator/core/core.h"
+
+struct api;
+
+/* A waiting request; never reused. 0 is none. */
+typedef uint64_t api_ticket_t;
+
+#define API_CONTENT_TYPE_SIZE_MAX 128
+
+struct api_submit {
+    const char *handler;
+    duration_t timeout; /* zero: the default */
+    struct policy policy;
+    const char *content_type; /* of the input, "" */
+    const char *traceparent;  /* "" */
+    bool detach;              /* the job outlives its client */
+    uint8_t *input;           /* malloc'd; may be NULL when empty */
+    uint32_t input_size;
+};
+
+struct api_result {
+    const uint8_t *bytes;
+    uint32_t size;
+    const char *content_type; /* "" */
+};
+
+/* What the shell does for the front end. */
+struct api_backend {
+    void *shell;
+    const struct core *(*core)(void *shell);
+    instant_t (*now)(void *shell);
+    /* Wall clock of a monotonic instant, for people: ms since 1970. */
+    uint64_t (*unix_ms)(void *shell, instant_t when);
+    /* true: accepted, input taken, *ret_job is its id, and the ticket will be answered by
+     * api_answer (perhaps before submit returns).  false: refused, *ret_refuse says why. */
+    bool (*submit)(void *shell, api_ticket_t ticket, const struct api_submit *submit,
+        job_id_t *ret_job, struct core_command *ret_refuse);
+    /* The client of this ticket went away; its job is cancelled unless it detached. */
+    void (*gone)(void *shell, api_ticket_t ticket);
+    /* Answered when the job is terminal (at once if it is): 0 ticket for no waiting. */
+    bool (*wait)(void *shell, api_ticket_t ticket, job_id_t job);
+    /* false: no such job.  Idempotent. */
+    bool (*cancel)(void *shell, job_id_t job);
+    /* The result of a SUCCEEDED job while it is kept; borrowed until the next step. */
+    bool (*result)(void *shell, job_id_t job, struct api_result *ret_result);
+    /* Write the Prometheus exposition of everything but the front end's own. */
+    void (*metrics)(void *shell, void (*write)(void *out, const char *text), void *out);
+    bool (*is_ready)(void *shell);
+};
+
+struct api_config {
+    const char *listen; /* host:port; port 0: any */
+    uint32_t input_size_max;
+    uint32_t connections_max;
+    duration_t timeout_max;
+};
+
+/* Errors: INVALID (listen), IN_USE, PERMISSION, NO_MEMORY. */
+err_t api_new(struct loop *loop, const struct api_config *config,
+    const struct api_backend *backend, struct api **ret_api) MUST_USE;
+void api_free(struct api *api);
+uint16_t api_port(const struct api *api);
+/* No new connection; idle ones close. */
+void api_close(struct api *api);
+/* The job of this ticket is terminal: answer its client from the core's view. */
+void api_answer(struct api *api, api_ticket_t ticket, job_id_t job);
+
+#endif
