@@ -29,6 +29,7 @@ typedef uint64_t api_ticket_t;
 
 struct api_submit {
     const char *handler;
+    job_id_t job;       /* request header X-Job-Id (a UUIDv7); none: the shell makes one */
     duration_t timeout; /* zero: the default */
     struct policy policy;
     const char *content_type; /* of the input, "" */
