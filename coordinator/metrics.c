@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/metrics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct exposition {
+    void (*write)(void *out, const char *text);
+    void *out;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+line(const struct exposition *to, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    to->write(to->out, text);
+}
+
+static void
+family(const struct exposition *to, const char *name, const char *type, const char *help)
+{
+    line(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+single(const struct exposition *to, const char *name, const char *type, const char *help,
+    double value)
+{
+    family(to, name, type, help);
+    line(to, "%s %.17g\n", name, value);
+}
+
+/* A label's value: names come from workers, so quotes and newlines are escaped. */
+struct label {
+    char text[2 * CORE_NAME_SIZE_MAX];
+};
+
+static struct label
+label_of(const char *value)
+{
+    struct label label;
+    size_t size = 0;
+    for (; *value != '\0' && size < sizeof label.text - 2; value++) {
+        if (*value == '"' || *value == '\\' || *value == '\n') {
+            label.text[size++] = '\\';
+        }
+        label.text[size++] = *value == '\n' ? 'n' : *value;
+    }
+    label.text[size] = '\0';
+    return label;
+}
+
+/* ---- by handler --------------------------------------------------------------------------- */
+
+static void
+write_jobs(const struct exposition *to, const struct core *core)
+{
+    struct handler_view view;
+    uint32_t count = core_handlers_count(core);
+    family(to, "hedgerow_jobs_submitted_total", "counter", "Jobs that were accepted.");
+    for (uint32_t i = 0; i < count; i++) {
+        core_handler_at(core, i, &view);
+        line(to, "hedgerow_jobs_submitted_total{handler=\"%s\"} %" PRIu64 "\n",
+            label_of(view.name).text, view.submitted_count);
+    }
+    family(to, "hedgerow_jobs_finished_total", "counter", "Jobs by their terminal state.");
+    for (uint32_t i = 0; i < count; i++) {
+        core_handler_at(core, i, &view);
+        for (int state = JOB_SUCCEEDED; state <= JOB_DEADLINE_EXCEEDED; state++) {
+            line(to,
+                "hedgerow_jobs_finished_total{handler=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                label_of(view.name).text, job_state_text((enum job_state) state),
+                view.finished_count[state]);
+        }
+    }
+}
+
+static void
+write_attempts(const struct exposition *to, const struct core *core)
+{
+    struct handler_view view;
+    uint32_t count = core_handlers_count(core);
+    family(to, "hedgerow_attempts_started_total", "counter", "Copies sent, by kind.");
+    for (uint32_t i = 0; i < count; i++) {
+        core_handler_at(core, i, &view);
+        for (int kind = ATTEMPT_PRIMARY; kind <= ATTEMPT_RACE; kind++) {
+            line(to,
+                "hedgerow_attempts_started_total{handler=\"%s\",kind=\"%s\"} %" PRIu64 "\n",
+                label_of(view.name).text, attempt_kind_text((enum attempt_kind) kind),
+                view.attempts_count[kind]);
+        }
+    }
+    family(to, "hedgerow_attempts_finished_total", "counter", "Copies by their final state.");
+    for (uint32_t i = 0; i < count; i++) {
+        core_handler_at(core, i, &view);
+        for (int state = ATTEMPT_WON; state <= ATTEMPT_UNREACHABLE; state++) {
+            line(to,
+                "hedgerow_attempts_finished_total{handler=\"%s\",state=\"%s\"} %" PRIu64 "\n",
+                label_of(view.name).text, attempt_state_text((enum attempt_state) state),
+                view.attempts_ended_count[state]);
+        }
+    }
+}
+
+static void
+write_hedges(const struct exposition *to, const struct core *core)
+{
+    struct handler_view view;
+    uint32_t count = core_handlers_count(core);
+    family(to, "hedgerow_hedge_wins_total", "counter", "Jobs whose hedge answered first.");
+    for (uint32_t i = 0; i < count; i++) {
+        core_handler_at(core, i, &view);
+        line(to, "hedgerow_hedge_wins_total{handler=\"%s\"} %" PRIu64 "\n",
+            label_of(view.name).text, view.hedge_wins_count);
+    }
+    family(to, "hedgerow_hedges_suppressed_total", "counter",
+        "Hedges that were due and not sent, by reason.");
+    for (uint32_t i = 0; i < count; i++) {
+        core_handler_at(core, i, &view);
+        for (int why = HEDGE_NOT_REFUSED + 1; why < HEDGE_REFUSALS_COUNT; why++) {
+            line(to,
+                "hedgerow_hedges_suppressed_total{handler=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+                label_of(view.name).text, hedge_refusal_text((enum hedge_refusal) why),
+                view.hedges_refused_count[why]);
+        }
+    }
+}
+
+struct handler_sum {
+    const char *name;
+    const char *help;
+    size_t offset; /* of a double in struct handler_view */
+};
+
+static void
+write_sums(const struct exposition *to, const struct core *core)
+{
+    static const struct handler_sum sums[] = {
+        { "hedgerow_wasted_seconds_total", "Worker time of copies that did not win.",
+            offsetof(struct handler_view, wasted_s) },
+        { "hedgerow_wasted_cpu_seconds_total", "CPU time of copies that did not win.",
+            offsetof(struct handler_view, wasted_cpu_s) },
+        { "hedgerow_useful_cpu_seconds_total", "CPU time of copies that won.",
+            offsetof(struct handler_view, useful_cpu_s) },
+    };
+    for (unsigned s = 0; s < ARRAY_COUNT(sums); s++) {
+        family(to, sums[s].name, "counter", sums[s].help);
+        for (uint32_t i = 0; i < core_handlers_count(core); i++) {
+            struct handler_view view;
+            core_handler_at(core, i, &view);
+            double value;
+            memcpy(&value, (const char *) &view + sums[s].offset, sizeof value);
+            line(
+                to, "%s{handler=\"%s\"} %.9g\n", sums[s].name, label_of(view.name).text, value);
+        }
+    }
+}
+
+/* ---- whole core ------------------------------------------------------------------------------ */
+
+static void
+write_histogram(const struct exposition *to, const char *name, const char *label,
+    const struct latency_view *view)
+{
+    uint64_t below = 0;
+    const char *comma = label[0] != '\0' ? "," : "";
+    for (unsigned i = 0; i < CORE_LATENCY_BUCKETS_COUNT; i++) {
+        below += view->buckets[i];
+        if (i + 1 < CORE_LATENCY_BUCKETS_COUNT) {
+            line(to, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, label, comma,
+                core_latency_bounds_s[i], below);
+        } else {
+            line(to, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, label, comma, below);
+        }
+    }
+    const char *open = label[0] != '\0' ? "{" : "";
+    const char *close = label[0] != '\0' ? "}" : "";
+    line(to, "%s_sum%s%s%s %.9g\n", name, open, label, close, view->sum_s);
+    line(to, "%s_count%s%s%s %" PRIu64 "\n", name, open, label, close, view->count);
+}
+
+static void
+write_refusals(const struct exposition *to, const struct core_counters *counters)
+{
+    static const char *const whys[] = { [SUBMIT_UNKNOWN_HANDLER] = "unknown_handler",
+        [SUBMIT_NO_WORKER] = "no_worker",
+        [SUBMIT_FULL] = "full",
+        [SUBMIT_DEADLINE] = "deadline",
+        [SUBMIT_DRAINING] = "draining",
+        [SUBMIT_DUPLICATE_ID] = "duplicate_id" };
+    family(to, "hedgerow_jobs_refused_total", "counter", "Submits that were not accepted.");
+    for (unsigned i = 0; i < ARRAY_COUNT(whys); i++) {
+        line(to, "hedgerow_jobs_refused_total{reason=\"%s\"} %" PRIu64 "\n", whys[i],
+            counters->jobs_refused_count[i]);
+    }
+}
+
+static void
+write_counters(const struct exposition *to, const struct core_counters *counters)
+{
+    single(to, "hedgerow_jobs_in_flight", "gauge", "Jobs that are not terminal.",
+        counters->jobs_live_count);
+    single(to, "hedgerow_jobs_kept", "gauge", "Terminal jobs that can still be read.",
+        counters->jobs_kept_count);
+    single(to, "hedgerow_attempts_in_flight", "gauge", "Copies sent and not ended.",
+        counters->attempts_live_count);
+    family(to, "hedgerow_cancels_sent_total", "counter", "Cancels sent, by cause.");
+    for (int cause = CAUSE_NONE + 1; cause <= CAUSE_SHUTDOWN; cause++) {
+        line(to, "hedgerow_cancels_sent_total{cause=\"%s\"} %" PRIu64 "\n",
+            cancel_cause_text((enum cancel_cause) cause), counters->cancels_sent_count[cause]);
+    }
+    single(to, "hedgerow_cancels_acked_total", "counter", "Cancels that were acknowledged.",
+        (double) counters->cancels_acked_count);
+    single(to, "hedgerow_cancels_unacked_total", "counter",
+        "Cancels whose worker was lost before it acknowledged.",
+        (double) counters->cancels_unacked_count);
+    single(to, "hedgerow_stray_replies_total", "counter",
+        "Late, duplicate or unknown replies, dropped.", (double) counters->stray_replies_count);
+    single(to, "hedgerow_hedge_budget_tokens", "gauge", "Extra copies that may be sent now.",
+        counters->hedge_tokens);
+    family(to, "hedgerow_job_duration_seconds", "histogram", "From submit to answer.");
+    write_histogram(
+        to, "hedgerow_job_duration_seconds", "hedged=\"false\"", &counters->job_latency[0]);
+    write_histogram(
+        to, "hedgerow_job_duration_seconds", "hedged=\"true\"", &counters->job_latency[1]);
+    family(to, "hedgerow_cancel_ack_seconds", "histogram",
+        "From sending a cancel to its acknowledgement.");
+    write_histogram(to, "hedgerow_cancel_ack_seconds", "", &counters->cancel_ack_latency);
+}
+
+/* ---- workers, links, process ------------------------------------------------------------------- */
+
+static void
+write_workers(const struct exposition *to, const struct core *core)
+{
+    static const char *const names[] = { "hedgerow_worker_up", "hedgerow_worker_slots",
+        "hedgerow_worker_in_flight", "hedgerow_worker_running", "hedgerow_worker_queued",
+        "hedgerow_worker_rtt_seconds" };
+    static const char *const helps[] = { "1: takes work; 0: suspect, draining or dead.",
+        "Copies that it runs at once.", "Copies sent to it and not ended.",
+        "Copies that it says it runs.", "Copies that it says wait.",
+        "Round trip of its last heartbeat." };
+    for (unsigned n = 0; n < ARRAY_COUNT(names); n++) {
+        family(to, names[n], "gauge", helps[n]);
+        for (uint32_t i = 0; i < core_workers_count(core); i++) {
+            struct worker_view view;
+            if (!core_worker_at(core, i, &view) || view.state == WORKER_DEAD) {
+                continue;
+            }
+            const double values[] = { view.state == WORKER_LIVE ? 1 : 0, view.slots_count,
+                view.in_flight_count, view.running_count, view.queued_count,
+                duration_to_s(view.rtt) };
+            line(to, "%s{worker=\"%s\"} %.9g\n", names[n], label_of(view.name).text, values[n]);
+        }
+    }
+}
+
+static void
+write_links(const struct exposition *to, const struct links_counters *links)
+{
+    single(to, "hedgerow_links_up", "gauge", "Worker links that are shaken.", links->up_count);
+    single(to, "hedgerow_link_handshakes_failed_total", "counter", "Links refused.",
+        (double) links->handshakes_failed_count);
+    single(to, "hedgerow_link_stale_frames_total", "counter",
+        "Frames of another epoch or incarnation, dropped.", (double) links->stale_frames_count);
+    single(to, "hedgerow_link_bad_frames_total", "counter",
+        "Frames that were not well formed; their link was closed.",
+        (double) links->bad_frames_count);
+    single(to, "hedgerow_link_frames_received_total", "counter", "Frames received.",
+        (double) links->frames_in_count);
+    single(to, "hedgerow_link_frames_sent_total", "counter", "Frames sent.",
+        (double) links->frames_out_count);
+    single(to, "hedgerow_link_received_bytes_total", "counter", "Bytes received.",
+        (double) links->bytes_in_count);
+    single(to, "hedgerow_link_sent_bytes_total", "counter", "Bytes sent.",
+        (double) links->bytes_out_count);
+}
+
+static double
+resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    char text[128];
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = '\0';
+    const char *resident = strchr(text, ' ');
+    unsigned long pages = resident != NULL ? strtoul(resident, NULL, 10) : 0;
+    return (double) pages * (double) sysconf(_SC_PAGESIZE);
+}
+
+static void
+write_process(const struct exposition *to, const struct metrics_sources *sources)
+{
+    family(to, "hedgerow_build_info", "gauge", "1, with the version as a label.");
+    line(to, "hedgerow_build_info{version=\"%s\"} 1\n", HEDGEROW_VERSION);
+    single(to, "hedgerow_uptime_seconds", "gauge", "Since the coordinator's start.",
+        duration_to_s(sources->uptime));
+    single(to, "hedgerow_payload_bytes", "gauge", "Inputs and kept results.",
+        (double) sources->bytes_held);
+    single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
+}
+
+void
+metrics_write(const struct metrics_sources *sources, void (*write)(void *out, const char *text),
+    void *out)
+{
+    const struct exposition to = { .write = write, .out = out };
+    write_jobs(&to, sources->core);
+    write_attempts(&to, sources->core);
+    write_hedges(&to, sources->core);
+    write_sums(&to, sources->core);
+    write_refusals(&to, core_counters(sources->core));
+    write_counters(&to, core_counters(sources->core));
+    write_workers(&to, sources->core);
+    write_links(&to, sources->links);
+    write_process(&to, sources);
+}

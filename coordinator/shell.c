@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/edge/crypto.h"
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+#include "coordinator/shell_state.h"
+
+#include <stdlib.h>
+
+static void
+on_timer(void *user)
+{
+    shell_step(user, &(struct core_event){ .kind = EVENT_TIMER });
+}
+
+static void
+on_answer_wake(void *user)
+{
+    shell_step_deliver(user);
+}
+
+static void
+cancel_all(struct shell *shell)
+{
+    job_id_t ids[256];
+    uint32_t count;
+    /* Terminal ones keep their places in the list, so each page is read once. */
+    for (uint32_t offset = 0;
+         (count = core_jobs_recent(shell->core, offset, ids, ARRAY_COUNT(ids))) > 0;
+         offset += count) {
+        for (uint32_t i = 0; i < count; i++) {
+            struct job_view view;
+            if (core_job(shell->core, ids[i], &view) && view.state <= JOB_RUNNING) {
+                shell_step(shell, &(struct core_event){ .kind = EVENT_CANCEL,
+                                      .job = { .job = ids[i], .cause = CAUSE_SHUTDOWN } });
+            }
+        }
+    }
+}
+
+static void
+on_drain_timeout(void *user)
+{
+    struct shell *shell = user;
+    uint32_t live_count = core_counters(shell->core)->jobs_live_count;
+    log_warn("drain took too long, cancelling", LOG_I64("jobs", live_count));
+    cancel_all(shell);
+    loop_stop(shell->loop);
+}
+
+void
+shell_drain(struct shell *shell)
+{
+    if (shell->draining) {
+        on_drain_timeout(shell);
+        return;
+    }
+    shell->draining = true;
+    log_info("draining", LOG_I64("jobs", core_counters(shell->core)->jobs_live_count));
+    api_close(shell->api);
+    loop_timer_arm(shell->drain_timer, instant_add(clock_now(), shell->drain_timeout));
+    shell_step(shell, &(struct core_event){ .kind = EVENT_DRAIN });
+}
+
+static err_t
+new_parts(struct shell *shell, const struct shell_config *config)
+{
+    err_t err = core_new(&config->core, &shell->core);
+    if (err != ERR_OK) {
+        log_error("core cannot be made", LOG_ERR(err));
+        return err;
+    }
+    uint32_t entries_max = config->core.jobs_max + config->core.finished_max;
+    shell->answers_max = entries_max;
+    shell->answers = calloc(entries_max, sizeof *shell->answers);
+    if (shell->answers == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    err = ledger_new(&(struct ledger_config){ .entries_max = entries_max,
+                         .waiters_max = config->core.jobs_max + config->http_connections_max,
+                         .bytes_max = config->bytes_max },
+        &shell->ledger);
+    if (err == ERR_OK) {
+        err = loop_timer_new(shell->loop, on_timer, shell, &shell->timer);
+    }
+    if (err == ERR_OK) {
+        err = loop_timer_new(shell->loop, on_drain_timeout, shell, &shell->drain_timer);
+    }
+    if (err == ERR_OK) {
+        err = loop_wake_new(shell->loop, on_answer_wake, shell, &shell->answer_wake);
+    }
+    return err;
+}
+
+static err_t
+open_links(struct shell *shell, const struct shell_config *config)
+{
+    const struct links_config links = {
+        .listen_url = config->link_listen,
+        .token = config->token->size > 0 ? config->token->bytes : NULL,
+        .token_size = config->token->size,
+        .epoch = shell->epoch,
+        .links_max = config->core.workers_max,
+        .cancel_grace_ms = config->cancel_grace_ms,
+    };
+    const struct links_events events = shell_links_events(shell);
+    err_t err = links_new(shell->loop, &links, &events, &shell->links);
+    if (err != ERR_OK) {
+        log_error(
+            "cannot listen for workers", LOG_STR("url", config->link_listen), LOG_ERR(err));
+    }
+    return err;
+}
+
+static err_t
+open_api(struct shell *shell, const struct shell_config *config)
+{
+    const struct api_config api = {
+        .listen = config->http_listen,
+        .input_size_max = config->input_size_max,
+        .connections_max = config->http_connections_max,
+        .timeout_max = config->core.timeout_max,
+    };
+    const struct api_backend backend = shell_backend(shell);
+    err_t err = api_new(shell->loop, &api, &backend, &shell->api);
+    if (err != ERR_OK) {
+        log_error(
+            "cannot listen for the API", LOG_STR("address", config->http_listen), LOG_ERR(err));
+    }
+    return err;
+}
+
+err_t
+shell_new(struct loop *loop, const struct shell_config *config, struct shell **ret_shell)
+{
+    struct shell *shell = calloc(1, sizeof *shell);
+    if (shell == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    shell->loop = loop;
+    shell->drain_timeout = config->drain_timeout;
+    shell->started_at = clock_now();
+    shell->started_unix_ms = clock_unix_ms();
+    crypto_random(&shell->epoch, sizeof shell->epoch);
+    err_t err = new_parts(shell, config);
+    if (err == ERR_OK) {
+        err = open_links(shell, config);
+    }
+    if (err == ERR_OK) {
+        err = open_api(shell, config);
+    }
+    if (err != ERR_OK) {
+        shell_free(shell);
+        return err;
+    }
+    *ret_shell = shell;
+    return ERR_OK;
+}
+
+void
+shell_free(struct shell *shell)
+{
+    if (shell == NULL) {
+        return;
+    }
+    api_free(shell->api);
+    links_free(shell->links); /* hands back every input that it borrowed */
+    loop_timer_free(shell->timer);
+    loop_timer_free(shell->drain_timer);
+    loop_wake_free(shell->answer_wake);
+    ledger_free(shell->ledger);
+    core_free(shell->core);
+    free(shell->answers);
+    free(shell);
+}
+
+uint16_t
+shell_http_port(const struct shell *shell)
+{
+    return api_port(shell->api);
+}
+
+uint16_t
+shell_link_port(const struct shell *shell)
+{
+    return links_port(shell->links);
+}
+
+uint64_t
+shell_memory_size_max(const struct shell_config *config)
+{
+    uint64_t per_connection = (uint64_t) config->input_size_max + 64 * 1024;
+    return core_memory_size(&config->core) + config->bytes_max +
+           config->http_connections_max * per_connection;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coordinator/shell_state.h - what the shell's files share; nobody else includes it.
+ *
+ *     shell.c          life: open, drain, close
+ *     shell_step.c     one step: event, commands, answers
+ *     shell_links.c    frames -> events
+ *     shell_backend.c  requests -> events
+ */
+#ifndef COORDINATOR_SHELL_STATE_H
+#define COORDINATOR_SHELL_STATE_H
+
+#include "coordinator/ledger.h"
+#include "coordinator/shell.h"
+
+/* A worker can be full for each copy of one step; past this many the rest waits for the
+ * worker's own heartbeat to tell. */
+#define DEFERRED_MAX 1024
+
+struct shell {
+    struct loop *loop;
+    struct core *core;
+    struct links *links;
+    struct api *api;
+    struct ledger *ledger;
+    struct loop_timer *timer;
+    struct loop_timer *drain_timer;
+    struct loop_wake *answer_wake;
+    duration_t drain_timeout;
+    uint64_t epoch;
+    instant_t started_at;
+    uint64_t started_unix_ms;
+    bool draining;
+    bool answering; /* api_answer is on the stack, or must not be called yet */
+
+    const struct wire_result *reply; /* during the step of a REPLY: its bytes */
+    struct core_command refusal;     /* of the step of a SUBMIT */
+    bool refused;
+
+    struct core_event deferred[DEFERRED_MAX];
+    uint32_t deferred_count;
+    job_id_t *answers; /* terminal jobs whose waiters were not told yet: a ring */
+    uint32_t answers_max;
+    uint32_t answers_first;
+    uint32_t answers_count;
+};
+
+/* Feed one event, do what the core commands, answer who waited for it. */
+void shell_step(struct shell *shell, const struct core_event *event);
+/* Call back everyone whose job became terminal; does nothing when it is on the stack. */
+void shell_step_deliver(struct shell *shell);
+
+struct links_events shell_links_events(struct shell *shell);
+struct api_backend shell_backend(struct shell *shell);
+
+#endif

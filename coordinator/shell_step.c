@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+#include "coordinator/shell_state.h"
+
+/* ---- commands ---------------------------------------------------------------------------- */
+
+static void
+defer(struct shell *shell, const struct core_event *event)
+{
+    if (shell->deferred_count < DEFERRED_MAX) {
+        shell->deferred[shell->deferred_count++] = *event;
+    }
+}
+
+static void
+command_send(struct shell *shell, const struct core_command *command)
+{
+    struct entry *entry = ledger_find(shell->ledger, command->job);
+    CHECK(entry != NULL);        /* S1 */
+    CHECK(entry->input != NULL); /* no copy is sent of a terminal job */
+
+    ledger_input_hold(entry->input);
+    struct link_job job = {
+        .job = command->job,
+        .attempt = command->send.attempt,
+        .handler = entry->handler,
+        .deadline = command->send.deadline,
+        .is_hedge = command->send.kind == ATTEMPT_HEDGE,
+        .content_type = entry->content_type,
+        .traceparent = entry->traceparent,
+        .input = entry->input->bytes,
+        .input_size = entry->input->size,
+        .input_owner = entry->input,
+    };
+    err_t err = links_send_job(shell->links, command->send.link, &job);
+    if (err == ERR_OK) {
+        return;
+    }
+    ledger_input_rele(shell->ledger, entry->input);
+    if (err == ERR_NOT_FOUND) {
+        return; /* its WORKER_DOWN is on the way */
+    }
+    defer(shell, &(struct core_event){ .kind = EVENT_BUSY,
+                     .ref = { .link = command->send.link,
+                         .job = command->job,
+                         .attempt = command->send.attempt } });
+}
+
+static void
+command_cancel(struct shell *shell, const struct core_command *command)
+{
+    err_t err = links_send_cancel(shell->links, command->cancel.link, command->job,
+        command->cancel.attempt, (uint32_t) command->cancel.cause);
+    if (err == ERR_FULL) {
+        /* It does not even read its control lane: the core will find it suspect. */
+        log_warn("cancel could not be sent", LOG_ERR(err));
+    }
+}
+
+static void
+command_answer(struct shell *shell, const struct core_command *command)
+{
+    struct entry *entry = ledger_find(shell->ledger, command->job);
+    CHECK(entry != NULL); /* S1 */
+
+    if (command->answer.state == JOB_SUCCEEDED) {
+        CHECK(shell->reply != NULL);
+        ledger_result_put(shell->ledger, entry, shell->reply->bulk, shell->reply->bulk_size,
+            shell->reply->content_type);
+    }
+    ledger_input_done(shell->ledger, entry);
+    CHECK(shell->answers_count < shell->answers_max);
+    uint32_t last = (shell->answers_first + shell->answers_count) % shell->answers_max;
+    shell->answers[last] = command->job;
+    shell->answers_count++;
+}
+
+static void
+command_close_worker(struct shell *shell, worker_link_t link)
+{
+    log_warn("worker given up", LOG_I64("link", link));
+    links_close(shell->links, link, "no heartbeat, or cancels left unacknowledged");
+    defer(shell, &(struct core_event){ .kind = EVENT_WORKER_DOWN, .link = link });
+}
+
+static void
+perform(struct shell *shell, const struct core_command *command)
+{
+    switch (command->kind) {
+    case COMMAND_ACCEPT: break;
+    case COMMAND_REFUSE:
+        shell->refusal = *command;
+        shell->refused = true;
+        break;
+    case COMMAND_SEND: command_send(shell, command); break;
+    case COMMAND_CANCEL: command_cancel(shell, command); break;
+    case COMMAND_ANSWER: command_answer(shell, command); break;
+    case COMMAND_CLOSE_WORKER: command_close_worker(shell, command->close_worker.link); break;
+    case COMMAND_FORGET: ledger_forget(shell->ledger, command->job); break;
+    }
+}
+
+/* ---- stepping ------------------------------------------------------------------------------ */
+
+static void
+step_once(struct shell *shell, const struct core_event *event)
+{
+    core_step(shell->core, clock_now(), event);
+    struct core_command command;
+    while (core_next_command(shell->core, &command)) {
+        perform(shell, &command);
+    }
+}
+
+static void
+tell_waiters(struct shell *shell, job_id_t job)
+{
+    for (;;) {
+        /* Looked up anew: an answer may let a request in that moves things. */
+        struct entry *entry = ledger_find(shell->ledger, job);
+        api_ticket_t ticket = entry != NULL ? ledger_next_waiter(shell->ledger, entry) : 0;
+        if (ticket == 0) {
+            return;
+        }
+        api_answer(shell->api, ticket, job); /* S2: off the list before it is told */
+    }
+}
+
+static void
+drain_if_done(struct shell *shell)
+{
+    if (shell->draining && core_counters(shell->core)->jobs_live_count == 0) {
+        log_info("drained");
+        loop_stop(shell->loop);
+    }
+}
+
+void
+shell_step_deliver(struct shell *shell)
+{
+    if (shell->answering) {
+        return; /* the outer call goes on with what was added */
+    }
+    shell->answering = true;
+    while (shell->answers_count > 0) {
+        job_id_t job = shell->answers[shell->answers_first];
+        shell->answers_first = (shell->answers_first + 1) % shell->answers_max;
+        shell->answers_count--;
+        tell_waiters(shell, job);
+    }
+    shell->answering = false;
+    drain_if_done(shell);
+}
+
+void
+shell_step(struct shell *shell, const struct core_event *event)
+{
+    step_once(shell, event);
+    for (uint32_t i = 0; i < shell->deferred_count; i++) {
+        struct core_event next = shell->deferred[i];
+        shell->reply = NULL; /* it belonged to the first event */
+        step_once(shell, &next);
+    }
+    shell->deferred_count = 0;
+    loop_timer_arm(shell->timer, core_wake_at(shell->core));
+    shell_step_deliver(shell);
+}
