@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define DRAIN_LOOK_EVERY duration_ms(10)
+
 static void
 on_timer(void *user)
 {
@@ -37,28 +39,55 @@ cancel_all(struct shell *shell)
     }
 }
 
-static void
-on_drain_timeout(void *user)
+/* Nothing runs, nobody waits, and every answer has left. */
+static bool
+is_drained(const struct shell *shell)
 {
-    struct shell *shell = user;
+    const struct core_counters *counters = core_counters(shell->core);
+    return counters->jobs_live_count == 0 && counters->attempts_live_count == 0 &&
+           api_is_idle(shell->api);
+}
+
+static void
+drain_give_up(struct shell *shell)
+{
     uint32_t live_count = core_counters(shell->core)->jobs_live_count;
     log_warn("drain took too long, cancelling", LOG_I64("jobs", live_count));
+    shell->drain_gave_up = true;
+    shell->drain_until = instant_add(clock_now(), shell->shutdown_grace);
     cancel_all(shell);
-    loop_stop(shell->loop);
+}
+
+static void
+on_drain_timer(void *user)
+{
+    struct shell *shell = user;
+    instant_t now = clock_now();
+    bool is_over = instant_reached(now, shell->drain_until);
+    if (is_drained(shell) || (is_over && shell->drain_gave_up)) {
+        log_info("drained");
+        loop_stop(shell->loop);
+        return;
+    }
+    if (is_over) {
+        drain_give_up(shell);
+    }
+    loop_timer_arm(shell->drain_timer, instant_add(now, DRAIN_LOOK_EVERY));
 }
 
 void
 shell_drain(struct shell *shell)
 {
     if (shell->draining) {
-        on_drain_timeout(shell);
+        drain_give_up(shell);
         return;
     }
     shell->draining = true;
     log_info("draining", LOG_I64("jobs", core_counters(shell->core)->jobs_live_count));
     api_close(shell->api);
-    loop_timer_arm(shell->drain_timer, instant_add(clock_now(), shell->drain_timeout));
+    shell->drain_until = instant_add(clock_now(), shell->drain_timeout);
     shell_step(shell, &(struct core_event){ .kind = EVENT_DRAIN });
+    on_drain_timer(shell);
 }
 
 static err_t
@@ -83,7 +112,7 @@ new_parts(struct shell *shell, const struct shell_config *config)
         err = loop_timer_new(shell->loop, on_timer, shell, &shell->timer);
     }
     if (err == ERR_OK) {
-        err = loop_timer_new(shell->loop, on_drain_timeout, shell, &shell->drain_timer);
+        err = loop_timer_new(shell->loop, on_drain_timer, shell, &shell->drain_timer);
     }
     if (err == ERR_OK) {
         err = loop_wake_new(shell->loop, on_answer_wake, shell, &shell->answer_wake);
@@ -138,6 +167,7 @@ shell_new(struct loop *loop, const struct shell_config *config, struct shell **r
     }
     shell->loop = loop;
     shell->drain_timeout = config->drain_timeout;
+    shell->shutdown_grace = duration_ms((int64_t) config->cancel_grace_ms + 500);
     shell->started_at = clock_now();
     shell->started_unix_ms = clock_unix_ms();
     crypto_random(&shell->epoch, sizeof shell->epoch);

@@ -43,8 +43,8 @@ err_t shell_new(
 void shell_free(struct shell *shell);
 uint16_t shell_http_port(const struct shell *shell);
 uint16_t shell_link_port(const struct shell *shell);
-/* Accept nothing more; end the loop when the last job is terminal, or cancel what is left
- * when the drain's time is over.  Called again: at once. */
+/* Accept nothing more; end the loop when the last job is terminal and its answer has left,
+ * or cancel what is left when the drain's time is over.  Called again: cancel it now. */
 void shell_drain(struct shell *shell);
 /* The bound of all that the coordinator holds, for the log line at its start. */
 uint64_t shell_memory_size_max(const struct shell_config *config);

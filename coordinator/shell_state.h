@@ -27,10 +27,13 @@ struct shell {
     struct loop_timer *drain_timer;
     struct loop_wake *answer_wake;
     duration_t drain_timeout;
+    duration_t shutdown_grace; /* from cancelling what is left to ending anyway */
+    instant_t drain_until;
     uint64_t epoch;
     instant_t started_at;
     uint64_t started_unix_ms;
     bool draining;
+    bool drain_gave_up;
     bool answering; /* api_answer is on the stack, or must not be called yet */
 
     const struct wire_result *reply; /* during the step of a REPLY: its bytes */

@@ -127,15 +127,6 @@ tell_waiters(struct shell *shell, job_id_t job)
     }
 }
 
-static void
-drain_if_done(struct shell *shell)
-{
-    if (shell->draining && core_counters(shell->core)->jobs_live_count == 0) {
-        log_info("drained");
-        loop_stop(shell->loop);
-    }
-}
-
 void
 shell_step_deliver(struct shell *shell)
 {
@@ -150,7 +141,6 @@ shell_step_deliver(struct shell *shell)
         tell_waiters(shell, job);
     }
     shell->answering = false;
-    drain_if_done(shell);
 }
 
 void

@@ -83,6 +83,8 @@ void api_free(struct api *api);
 uint16_t api_port(const struct api *api);
 /* No new connection; idle ones close. */
 void api_close(struct api *api);
+/* No request waits and every answer has left. */
+bool api_is_idle(const struct api *api);
 /* The job of this ticket is terminal: answer its client from the core's view. */
 void api_answer(struct api *api, api_ticket_t ticket, job_id_t job);
 
