@@ -1,0 +1,3 @@
+module hedgerow/tests/bench/jobs_go
+
+go 1.21
