@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * common/sys/settings_list.h - the one table of all settings.
+ *
+ * A new setting is one line here: its field in struct settings, its flag, its environment
+ * variable, its check and its help follow.
+ *
+ *     X(type, field, key, programs, default, least, most, words, unit, help)
+ *
+ * key       also the flag (`jobs.timeout_max` is --jobs-timeout-max) and the variable
+ *           (HEDGEROW_JOBS_TIMEOUT_MAX).
+ * programs  which of the binaries it concerns: C coordinator, W worker.
+ * least, most  in the type's own words; "" for none.  STRING: most is its size in bytes.
+ * words     values that are words, comma-separated.  ENUM: the field is the word's index.
+ *           DURATION: the n-th word (from 0) is -1 - n ns.  U32: the only word is 0.
+ */
+#ifndef COMMON_SYS_SETTINGS_LIST_H
+#define COMMON_SYS_SETTINGS_LIST_H
+
+#define SETTINGS_C  1u
+#define SETTINGS_W  2u
+#define SETTINGS_CW (SETTINGS_C | SETTINGS_W)
+
+/* clang-format off */
+#define SETTINGS_LIST(X)                                                                       \
+    X(STRING, http_listen, "http.listen", SETTINGS_C, "127.0.0.1:8080", "", "", "", "",        \
+        "address and port of the HTTP API; port 0 takes any that is free")                     \
+    X(U32, http_connections_max, "http.connections_max", SETTINGS_C, "1024", "1", "65536", "", \
+        "connections", "clients connected at once")                                            \
+    X(STRING, link_listen, "link.listen", SETTINGS_C, "tcp://127.0.0.1:7400", "", "", "", "",  \
+        "where workers dial in: tcp://HOST:PORT or ipc:///PATH")                               \
+    X(FILE, link_token_file, "link.token_file", SETTINGS_CW, "", "", "", "", "",               \
+        "file with the secret that workers and coordinator share")                             \
+    X(U32, workers_max, "workers.max", SETTINGS_C, "1024", "1", "10000", "", "workers",        \
+        "workers linked at once")                                                              \
+    X(STRING, worker_dial, "worker.dial", SETTINGS_W, "tcp://127.0.0.1:7400", "", "", "", "",  \
+        "the coordinator's link address")                                                      \
+    X(STRING, worker_name, "worker.name", SETTINGS_W, "", "", "63", "", "bytes",                      \
+        "name of this worker; by default HOSTNAME-PID")                                        \
+    X(STRING, worker_zone, "worker.zone", SETTINGS_W, "", "", "63", "", "bytes",                      \
+        "failure domain; a second copy goes to another zone first")                            \
+    X(U32, worker_slots, "worker.slots", SETTINGS_W, "auto", "1", "65536", "auto", "slots",    \
+        "attempts that run at once; auto: one a core for cpu handlers, 256 for others")        \
+    X(U32, worker_queue, "worker.queue", SETTINGS_W, "256", "0", "65536", "", "attempts",      \
+        "attempts that may wait for a slot before the worker answers BUSY")                    \
+    X(STALL, worker_stall, "worker.stall", SETTINGS_W, "", "", "", "", "",                     \
+        "chaos: stall this share of attempts for so long, such as 5%:300ms")                   \
+    X(SIZE, jobs_input_max, "jobs.input_max", SETTINGS_C, "4MiB", "1KiB", "4MiB", "", "bytes", \
+        "largest input of a job")                                                              \
+    X(DURATION, jobs_timeout, "jobs.timeout", SETTINGS_C, "30s", "1ms", "24h", "", "",         \
+        "deadline of a job that names none")                                                   \
+    X(DURATION, jobs_timeout_max, "jobs.timeout_max", SETTINGS_C, "1h", "1ms", "24h", "", "",  \
+        "the longest deadline a job may ask for")                                              \
+    X(U32, jobs_max, "jobs.max", SETTINGS_C, "10000", "1", "1000000", "", "jobs",              \
+        "jobs that are not finished yet; beyond it submits are refused")                       \
+    X(U32, jobs_finished_max, "jobs.finished_max", SETTINGS_C, "10000", "0", "1000000", "",    \
+        "jobs", "finished jobs kept in memory")                                                \
+    X(DURATION, jobs_finished_kept, "jobs.finished_kept", SETTINGS_C, "15m", "0s", "24h", "",  \
+        "", "how long a finished job is kept in memory")                                       \
+    X(BOOL, hedge_enabled, "hedge.enabled", SETTINGS_C, "true", "", "", "", "",                \
+        "send a second copy of a slow idempotent attempt")                                     \
+    X(DURATION, hedge_delay, "hedge.delay", SETTINGS_C, "auto", "0s", "1h", "auto,off", "",    \
+        "how long an attempt may be out before its hedge; auto: as the handler's latency says") \
+    X(U32, hedge_max_attempts, "hedge.max_attempts", SETTINGS_C, "2", "1", "5", "", "copies",  \
+        "copies of one part, the first one included")                                          \
+    X(DOUBLE, hedge_ratio, "hedge.ratio", SETTINGS_C, "0.05", "0", "1", "",                    \
+        "copies for each primary", "budget: extra copies earned by each primary")              \
+    X(U32, hedge_burst, "hedge.burst", SETTINGS_C, "10", "0", "10000", "", "copies",           \
+        "budget: extra copies that may be saved up")                                           \
+    X(DURATION, heartbeat, "heartbeat", SETTINGS_C, "1s", "50ms", "1m", "", "",                \
+        "how often the two ends of a link hear each other")                                    \
+    X(U32, heartbeats_missed, "heartbeats_missed", SETTINGS_C, "3", "2", "20", "",             \
+        "heartbeats", "missed in a row: the worker is dead, its attempts go elsewhere")        \
+    X(DURATION, cancel_grace, "cancel.grace", SETTINGS_C, "1s", "0s", "1m", "", "",            \
+        "from a cancel's SIGTERM to its SIGKILL")                                              \
+    X(DURATION, cancel_ack_max, "cancel.ack_max", SETTINGS_C, "250ms", "10ms", "1m", "", "",   \
+        "a cancel unacknowledged for so long makes its worker suspect")                        \
+    X(DURATION, drain_timeout, "drain.timeout", SETTINGS_CW, "30s", "0s", "1h", "", "",        \
+        "on SIGTERM, how long work in flight may go on")                                       \
+    X(ENUM, log_level, "log.level", SETTINGS_CW, "info", "", "", "debug,info,warn,error", "",  \
+        "the least level that is written")                                                     \
+    X(ENUM, log_format, "log.format", SETTINGS_CW, "auto", "", "", "auto,logfmt,json", "",     \
+        "auto: logfmt on a terminal, else json")
+/* clang-format on */
+
+#endif
