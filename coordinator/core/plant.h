@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coordinator/core/plant.h - faults planted on purpose, to prove that the simulator finds them.
+ *
+ * Only a build with HEDGEROW_PLANTS holds them: the target hedgerow-sim-planted, which
+ * takes `--plant NAME`; or a whole build tree with -DHEDGEROW_PLANT=NAME.  Elsewhere
+ * PLANTED(x) is the constant false, and the compiler drops what hangs on it.
+ */
+#ifndef COORDINATOR_CORE_PLANT_H
+#define COORDINATOR_CORE_PLANT_H
+
+#include <stdbool.h>
+
+/* X(name, what is wrong) */
+#define PLANT_LIST(X)                                                      \
+    X(none, "nothing")                                                     \
+    X(budget, "a hedge does not charge the budget")                        \
+    X(twice, "a job answers twice")                                        \
+    X(forget, "a loser is not told to stop")                               \
+    X(refund, "a refused hedge is refunded twice")                         \
+    X(stray, "a reply of an attempt that ended is taken")                  \
+    X(rerun, "a copy that is not idempotent is sent again after its loss") \
+    X(lost, "an attempt that is lost with its worker is not replaced")     \
+    X(deaf, "an acknowledgement does not end its attempt")                 \
+    X(same, "a hedge may go to the worker that has the primary")           \
+    X(late, "a job runs on after its deadline")
+
+enum plant {
+#define PLANT_ENUM(name, text) PLANT_##name,
+    PLANT_LIST(PLANT_ENUM)
+#undef PLANT_ENUM
+    PLANT_COUNT
+};
+
+#ifdef HEDGEROW_PLANTS
+extern enum plant plant_active;
+/* False when there is none of that name. */
+bool plant_choose(const char *name);
+#define PLANTED(name) (plant_active == PLANT_##name)
+#else
+#define PLANTED(name) false
+#endif
+
+#endif
