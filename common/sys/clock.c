@@ -18,3 +18,11 @@ clock_unix_ms(void)
     CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
     return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
 }
+
+duration_t
+clock_thread_cpu(void)
+{
+    struct timespec used;
+    CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0);
+    return duration_ns((int64_t) used.tv_sec * 1000000000 + used.tv_nsec);
+}

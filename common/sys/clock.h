@@ -15,5 +15,8 @@
 instant_t clock_now(void);
 /* Wall clock in milliseconds since 1970, for ids and for people; never for deadlines. */
 uint64_t clock_unix_ms(void);
+/* CPU time of the calling thread so far; only a difference taken without a park between
+ * means anything. */
+duration_t clock_thread_cpu(void);
 
 #endif
