@@ -74,7 +74,7 @@ keep(const struct input *input, const char *text)
     return kept;
 }
 
-/* ---- one value ---------------------------------------------------------------------------- */
+/* ---- one value ---------------------------------------------------------------------- */
 
 static void
 take_row(const struct input *input, size_t id, const char *value)
@@ -152,7 +152,7 @@ take_exec_pair(const struct input *input, const char *pair)
     take_exec(input, pair, (size_t) (equals - pair), equals + 1);
 }
 
-/* ---- names that nobody knows -------------------------------------------------------------- */
+/* ---- names that nobody knows -------------------------------------------------------- */
 
 typedef void spell_fn(const char *key, char *text, size_t text_size);
 
@@ -211,7 +211,7 @@ find_row(spell_fn *spell, const char *name, unsigned programs)
     return SETTINGS_ID_COUNT;
 }
 
-/* ---- the file ------------------------------------------------------------------------------ */
+/* ---- the file ----------------------------------------------------------------------- */
 
 static void
 on_file_entry(void *user, const char *key, const char *value, uint32_t line)
@@ -246,7 +246,7 @@ take_file(struct input input, const char *path)
     }
 }
 
-/* ---- the environment ------------------------------------------------------------------------ */
+/* ---- the environment ---------------------------------------------------------------- */
 
 /* What Docker and Kubernetes put in for a service named hedgerow: HEDGEROW_PORT,
  * HEDGEROW_SERVICE_HOST, HEDGEROW_WORKER_PORT_7400_TCP_ADDR ... */
@@ -323,7 +323,7 @@ environment_value(const struct settings_source *source, const char *name)
     return NULL;
 }
 
-/* ---- flags --------------------------------------------------------------------------------- */
+/* ---- flags -------------------------------------------------------------------------- */
 
 struct flag {
     char name[NAME_SIZE_MAX];
@@ -424,7 +424,7 @@ flag_config(const struct settings_source *source)
     return path;
 }
 
-/* ---- all together ---------------------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------- */
 
 static void
 take_defaults(struct input input)

@@ -35,9 +35,9 @@
         "workers linked at once")                                                              \
     X(STRING, worker_dial, "worker.dial", SETTINGS_W, "tcp://127.0.0.1:7400", "", "", "", "",  \
         "the coordinator's link address")                                                      \
-    X(STRING, worker_name, "worker.name", SETTINGS_W, "", "", "63", "", "bytes",                      \
+    X(STRING, worker_name, "worker.name", SETTINGS_W, "", "", "63", "", "bytes",               \
         "name of this worker; by default HOSTNAME-PID")                                        \
-    X(STRING, worker_zone, "worker.zone", SETTINGS_W, "", "", "63", "", "bytes",                      \
+    X(STRING, worker_zone, "worker.zone", SETTINGS_W, "", "", "63", "", "bytes",               \
         "failure domain; a second copy goes to another zone first")                            \
     X(U32, worker_slots, "worker.slots", SETTINGS_W, "auto", "1", "65536", "auto", "slots",    \
         "attempts that run at once; auto: one a core for cpu handlers, 256 for others")        \
@@ -60,7 +60,7 @@
     X(BOOL, hedge_enabled, "hedge.enabled", SETTINGS_C, "true", "", "", "", "",                \
         "send a second copy of a slow idempotent attempt")                                     \
     X(DURATION, hedge_delay, "hedge.delay", SETTINGS_C, "auto", "0s", "1h", "auto,off", "",    \
-        "how long an attempt may be out before its hedge; auto: as the handler's latency says") \
+        "how long until an attempt gets its hedge; auto: as the handler's latency says") \
     X(U32, hedge_max_attempts, "hedge.max_attempts", SETTINGS_C, "2", "1", "5", "", "copies",  \
         "copies of one part, the first one included")                                          \
     X(DOUBLE, hedge_ratio, "hedge.ratio", SETTINGS_C, "0.05", "0", "1", "",                    \
