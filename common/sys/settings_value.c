@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/sys/settings_value.h"
 
+#include "common/pure/duration.h"
 #include "common/pure/size_text.h"
 
 #include <ctype.h>
@@ -81,41 +82,6 @@ parse_size(const char *text, int64_t *ret_number)
     return err;
 }
 
-/* Parts such as 1h30m or 250ms, each a number with at most three decimals. */
-static err_t
-duration_parse(const char *text, duration_t *ret_duration)
-{
-    static const struct {
-        const char *name;
-        int64_t ns;
-    } units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
-        { "m", 60000000000 }, { "h", 3600000000000 } };
-    double total = 0;
-    if (*text == '\0') {
-        return ERR_INVALID;
-    }
-    while (*text != '\0') {
-        char *end = NULL;
-        double number = isdigit((unsigned char) *text) ? strtod(text, &end) : -1;
-        size_t size = number < 0 ? 0 : strspn(end, "nusmh");
-        size_t unit = 0;
-        while (unit < ARRAY_COUNT(units) && (size != strlen(units[unit].name) ||
-                                                strncmp(end, units[unit].name, size) != 0)) {
-            unit++;
-        }
-        if (unit == ARRAY_COUNT(units)) {
-            return ERR_INVALID;
-        }
-        total += number * (double) units[unit].ns;
-        text = end + size;
-    }
-    if (total > 9e18) {
-        return ERR_RANGE;
-    }
-    *ret_duration = duration_ns((int64_t) llround(total));
-    return ERR_OK;
-}
-
 static err_t
 parse_number(enum settings_type type, const char *text, union number *ret_number)
 {
@@ -126,7 +92,7 @@ parse_number(enum settings_type type, const char *text, union number *ret_number
     case SETTINGS_SIZE: return parse_size(text, &ret_number->whole);
     case SETTINGS_DOUBLE: return parse_double(text, &ret_number->real);
     case SETTINGS_DURATION:
-        err = duration_parse(text, &duration);
+        err = duration_parse(text, strlen(text), &duration, NULL);
         ret_number->whole = duration.ns;
         return err;
     case SETTINGS_STRING:
@@ -285,7 +251,7 @@ set_stall(const char *text, void *field, char *problem)
     if (colon != NULL && (size_t) (colon - text) < sizeof share) {
         memcpy(share, text, (size_t) (colon - text));
         ok = parse_double(share, &stall.share) == ERR_OK && stall.share <= 1 &&
-             duration_parse(colon + 1, &stall.pause) == ERR_OK;
+             duration_parse(colon + 1, strlen(colon + 1), &stall.pause, NULL) == ERR_OK;
     }
     if (!ok) {
         snprintf(problem, SETTINGS_PROBLEM_SIZE_MAX, "'%.60s' is not %s", text,
