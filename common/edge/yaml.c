@@ -154,26 +154,31 @@ read_bytes(const char *path, char *bytes, size_t *ret_size)
 }
 
 err_t
+yaml_parse(const char *bytes, size_t size, settings_entry_fn *on_entry, void *user,
+    struct settings_file_error *ret_error)
+{
+    *ret_error = (struct settings_file_error){ 0 };
+    yaml_parser_t parser;
+    if (yaml_parser_initialize(&parser) == 0) {
+        return ERR_NO_MEMORY;
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *) bytes, size);
+    struct walk walk = { .on_entry = on_entry, .user = user, .error = ret_error };
+    err_t err = walk_events(&walk, &parser);
+    yaml_parser_delete(&parser);
+    return err;
+}
+
+err_t
 yaml_read(const char *path, settings_entry_fn *on_entry, void *user,
     struct settings_file_error *ret_error)
 {
     *ret_error = (struct settings_file_error){ 0 };
     char *bytes = malloc(YAML_FILE_SIZE_MAX + 1);
-    if (bytes == NULL) {
-        return ERR_NO_MEMORY;
-    }
     size_t size = 0;
-    err_t err = read_bytes(path, bytes, &size);
+    err_t err = bytes == NULL ? ERR_NO_MEMORY : read_bytes(path, bytes, &size);
     if (err == ERR_OK) {
-        yaml_parser_t parser;
-        if (yaml_parser_initialize(&parser) == 0) {
-            err = ERR_NO_MEMORY;
-        } else {
-            yaml_parser_set_input_string(&parser, (const unsigned char *) bytes, size);
-            struct walk walk = { .on_entry = on_entry, .user = user, .error = ret_error };
-            err = walk_events(&walk, &parser);
-            yaml_parser_delete(&parser);
-        }
+        err = yaml_parse(bytes, size, on_entry, user, ret_error);
     }
     if (err != ERR_OK && ret_error->message[0] == '\0') {
         snprintf(ret_error->message, sizeof ret_error->message, "%s", err_text(err));

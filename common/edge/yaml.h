@@ -19,6 +19,9 @@
 #define YAML_DEPTH_MAX     4
 #define YAML_KEY_SIZE_MAX  256
 
+/* The same from memory. */
+err_t yaml_parse(const char *bytes, size_t size, settings_entry_fn *on_entry, void *user,
+    struct settings_file_error *ret_error) MUST_USE;
 /* A settings_read_fn. */
 err_t yaml_read(const char *path, settings_entry_fn *on_entry, void *user,
     struct settings_file_error *ret_error) MUST_USE;
