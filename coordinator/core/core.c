@@ -115,6 +115,7 @@ core_new(const struct core_config *config, struct core **ret_core)
     list_init(&core->doomed);
     heap_init(&core->timers);
     core->finished_timer.kind = TIMER_FINISHED;
+    core->busy_timer.kind = TIMER_BUSY;
     *ret_core = core;
     return ERR_OK;
 }
@@ -210,6 +211,7 @@ run_timers(struct core *core)
         case TIMER_WORKER:
             roster_on_timer(core, CONTAINER_OF(timer, struct worker, timer));
             break;
+        case TIMER_BUSY: roster_on_busy_over(core); break;
         case TIMER_FINISHED: break; /* every step ends with collecting what is due */
         }
     }

@@ -151,7 +151,7 @@ race_busy(struct core *core, const struct attempt_ref *ref)
     }
     struct job *job = attempt->job;
     bool is_hedge = attempt->kind == ATTEMPT_HEDGE;
-    attempt->worker->busy_until = instant_add(core->now, duration_ms(BUSY_SHUN_MS));
+    roster_shun(core, attempt->worker);
     attempt_end(core, attempt, ATTEMPT_BUSY);
     if (is_hedge) {
         for (int i = 0; i < (PLANTED(refund) ? 2 : 1); i++) {

@@ -273,6 +273,26 @@ roster_load(struct core *core, struct worker *worker, const struct event_load *l
 }
 
 void
+roster_shun(struct core *core, struct worker *worker)
+{
+    worker->busy_until = instant_add(core->now, duration_ms(BUSY_SHUN_MS));
+    core->busy_until = worker->busy_until;
+    if (!heap_node_is_in(&core->busy_timer.node)) {
+        core_arm(core, &core->busy_timer, worker->busy_until);
+    }
+}
+
+/* One timer for all: who was shunned after the first is asked up to BUSY_SHUN_MS late. */
+void
+roster_on_busy_over(struct core *core)
+{
+    core->needs_pump = true;
+    if (instant_before(core->now, core->busy_until)) {
+        core_arm(core, &core->busy_timer, core->busy_until);
+    }
+}
+
+void
 roster_on_timer(struct core *core, struct worker *worker)
 {
     if (!worker->is_up) {

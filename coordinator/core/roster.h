@@ -37,6 +37,9 @@ void roster_drain(struct core *core, struct worker *worker);
 /* Any frame of it proves that it lives. */
 void roster_hear(struct core *core, struct worker *worker);
 void roster_load(struct core *core, struct worker *worker, const struct event_load *load);
+/* It said BUSY: leave it alone for a moment. */
+void roster_shun(struct core *core, struct worker *worker);
+void roster_on_busy_over(struct core *core);
 void roster_on_timer(struct core *core, struct worker *worker);
 /* The owner of the core slept: nobody could be heard meanwhile, so nobody is to blame. */
 void roster_forgive(struct core *core);

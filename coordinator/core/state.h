@@ -51,7 +51,8 @@ enum timer_kind {
     TIMER_JOB,
     TIMER_ATTEMPT,
     TIMER_WORKER,
-    TIMER_FINISHED
+    TIMER_FINISHED,
+    TIMER_BUSY
 };
 
 struct timer {
@@ -197,6 +198,8 @@ struct core {
     struct list doomed;   /* children of jobs that ended in this step */
     struct heap timers;
     struct timer finished_timer;
+    struct timer busy_timer; /* a worker that said BUSY may be asked again */
+    instant_t busy_until;    /* the last of them */
 
     bool needs_pump;     /* something may be sendable now */
     bool is_pump_behind; /* SENDS_PER_STEP_MAX was reached */

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/support/core_fixture.h"
+
+static void
+config_with_heartbeat(struct core_config *config)
+{
+    fixture_config(config);
+    config->heartbeat = duration_ms(100);
+    config->heartbeats_missed_max = 3;
+    config->cancel_ack_max = duration_ms(40);
+}
+
+/* GOAL    the least loaded worker for its slots gets the job. */
+static void
+worker_least_loaded_for_its_slots_is_chosen(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up_as(&fx, 1, "w1", (struct fixture_worker){ .slots_count = 2 });
+    fixture_worker_up_as(&fx, 2, "w2", (struct fixture_worker){ .slots_count = 6 });
+    for (uint32_t job = 1; job <= 8; job++) {
+        fixture_submit(&fx, job, "safe");
+    }
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).in_flight_count, 2);
+    ASSERT_I64_EQ(fixture_worker(&fx, 2).in_flight_count, 6);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a free slot comes before a place in a queue; ahead of its slots a worker gets as
+ *         many as it has slots, and no more than its queue holds. */
+static void
+worker_queue_is_used_when_slots_are_taken(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up_as(
+        &fx, 1, "w1", (struct fixture_worker){ .slots_count = 2, .queue_max = 100 });
+    fixture_worker_up_as(
+        &fx, 2, "w2", (struct fixture_worker){ .slots_count = 2, .queue_max = 1 });
+    for (uint32_t job = 1; job <= 4; job++) {
+        fixture_submit(&fx, job, "safe");
+    }
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).in_flight_count, 2);
+    ASSERT_I64_EQ(fixture_worker(&fx, 2).in_flight_count, 2);
+    for (uint32_t job = 5; job <= 9; job++) {
+        fixture_submit(&fx, job, "safe");
+    }
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).in_flight_count, 4);
+    ASSERT_I64_EQ(fixture_worker(&fx, 2).in_flight_count, 3);
+    fixture_fini(&fx);
+}
+
+/* GOAL    equals are chosen by lot, and the lot by the seed. */
+static void
+worker_equals_are_chosen_by_seeded_lot(void)
+{
+    uint32_t chosen[3][32];
+    for (uint32_t run = 0; run < 3; run++) {
+        struct core_config config;
+        fixture_config(&config);
+        config.seed = run == 2 ? 7 : 42;
+        struct fixture fx;
+        fixture_init(&fx, &config);
+        fixture_worker_up(&fx, 1);
+        fixture_worker_up(&fx, 2);
+        for (uint32_t i = 0; i < 32; i++) {
+            fixture_submit(&fx, i, "safe");
+            chosen[run][i] = fixture_sent_to(&fx, 0);
+            fixture_reply(&fx, fixture_ref(chosen[run][i], i, 1), REPLY_OK, 1);
+        }
+        fixture_fini(&fx);
+    }
+    CU_ASSERT_TRUE(memcmp(chosen[0], chosen[1], sizeof chosen[0]) == 0);
+    CU_ASSERT_TRUE(memcmp(chosen[0], chosen[2], sizeof chosen[0]) != 0);
+    uint32_t ones = 0;
+    for (uint32_t i = 0; i < 32; i++) {
+        ones += chosen[0][i] == 1;
+    }
+    CU_ASSERT_TRUE(ones > 4);
+    CU_ASSERT_TRUE(ones < 28);
+}
+
+/* GOAL    copies of other coordinators, told by LOAD, count as load. */
+static void
+worker_foreign_load_counts(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up(&fx, 1);
+    fixture_worker_up(&fx, 2);
+    fixture_load(&fx, 1, 1);
+    for (uint32_t job = 1; job <= 2; job++) {
+        fixture_submit(&fx, job, "safe");
+    }
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).in_flight_count, 0);
+    ASSERT_I64_EQ(fixture_worker(&fx, 2).in_flight_count, 1);
+    ASSERT_I64_EQ(fixture_view(&fx, 2).state, JOB_QUEUED);
+    fixture_load(&fx, 1, 0);
+    ASSERT_I64_EQ(fixture_view(&fx, 2).state, JOB_RUNNING);
+    fixture_fini(&fx);
+}
+
+/* GOAL    the copies of a lost worker are replaced for free, in the same step. */
+static void
+worker_lost_copies_are_replaced(void)
+{
+    struct core_config config;
+    fixture_config(&config);
+    config.hedge_burst = 0;
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up_as(&fx, 1, "w1", (struct fixture_worker){ .slots_count = 50 });
+    for (uint32_t job = 1; job <= 50; job++) {
+        fixture_submit(&fx, job, "safe");
+    }
+    fixture_worker_up_as(&fx, 2, "w2", (struct fixture_worker){ .slots_count = 50 });
+    fixture_worker_down(&fx, 1);
+    ASSERT_I64_EQ(fx.sends_count, 100);
+    for (uint32_t job = 1; job <= 50; job++) {
+        struct job_view view = fixture_view(&fx, job);
+        ASSERT_I64_EQ(view.attempts[0].state, ATTEMPT_UNREACHABLE);
+        ASSERT_I64_EQ(view.attempts[1].kind, ATTEMPT_REDISPATCH);
+        fixture_reply(&fx, fixture_ref(2, job, 2), REPLY_OK, 1);
+        ASSERT_I64_EQ(fixture_view(&fx, job).state, JOB_SUCCEEDED);
+    }
+    fixture_fini(&fx);
+}
+
+/* GOAL    what is not idempotent is never run again: it fails, and says that its outcome is
+ *         not known. */
+static void
+worker_lost_with_what_is_not_idempotent_fails_it(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up(&fx, 1);
+    fixture_submit(&fx, 1, "once");
+    fixture_worker_up(&fx, 2);
+    fixture_worker_down(&fx, 1);
+    struct job_view view = fixture_view(&fx, 1);
+    ASSERT_I64_EQ(view.state, JOB_FAILED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(view.message, "outcome is unknown"));
+    ASSERT_I64_EQ(fx.sends_count, 1);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a job that loses worker after worker is given up at the third. */
+static void
+worker_lost_again_and_again_fails_the_job(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up(&fx, 1);
+    fixture_submit(&fx, 1, "safe");
+    for (uint32_t link = 1; link <= 3; link++) {
+        ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_RUNNING);
+        fixture_worker_up(&fx, link + 1);
+        fixture_worker_down(&fx, link);
+    }
+    ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_FAILED);
+    ASSERT_I64_EQ(fx.sends_count, 3);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a copy lost while its rival lives is not replaced: the rival may win. */
+static void
+worker_lost_while_a_rival_lives_is_waited_for(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up(&fx, 1);
+    fixture_worker_up(&fx, 2);
+    fixture_worker_up(&fx, 3);
+    fixture_submit_hedged(&fx, 1, 10);
+    uint32_t primary = fixture_sent_to(&fx, 0);
+    fixture_advance_ms(&fx, 10);
+    uint32_t rival = fixture_sent_to(&fx, 0);
+    fixture_worker_down(&fx, primary);
+    ASSERT_I64_EQ(fx.sends_count, 2);
+    fixture_worker_down(&fx, rival); /* now it is */
+    ASSERT_I64_EQ(fx.sends_count, 3);
+    fixture_fini(&fx);
+}
+
+/* GOAL    silence makes a worker suspect, then dead: its copies move, its link is closed. */
+static void
+worker_silent_is_suspect_then_dead(void)
+{
+    struct core_config config;
+    config_with_heartbeat(&config);
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up(&fx, 1);
+    fixture_submit(&fx, 1, "safe");
+    fixture_advance_ms(&fx, 60);
+    fixture_worker_up(&fx, 2);
+    fixture_advance_ms(&fx, 89);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_LIVE);
+    fixture_advance_ms(&fx, 1);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_SUSPECT);
+    fixture_load(&fx, 1, 1);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_LIVE);
+
+    fixture_load(&fx, 2, 0);
+    fixture_advance_ms(&fx, 149);
+    fixture_load(&fx, 2, 0);
+    fixture_advance_ms(&fx, 149);
+    fixture_load(&fx, 2, 0);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_SUSPECT);
+    fixture_advance_ms(&fx, 2);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_DEAD);
+    ASSERT_I64_EQ(fixture_view(&fx, 1).attempts[1].kind, ATTEMPT_REDISPATCH);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a suspect gets no copy while another has room. */
+static void
+worker_suspect_is_the_last_resort(void)
+{
+    struct core_config config;
+    config_with_heartbeat(&config);
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up_as(&fx, 1, "w1", (struct fixture_worker){ .slots_count = 1 });
+    fixture_worker_up_as(&fx, 2, "w2", (struct fixture_worker){ .slots_count = 8 });
+    fixture_advance_ms(&fx, 149);
+    fixture_load(&fx, 2, 0);
+    fixture_advance_ms(&fx, 1);
+    for (uint32_t job = 1; job <= 8; job++) {
+        fixture_submit(&fx, job, "safe");
+        ASSERT_I64_EQ(fixture_sent_to(&fx, 0), 2);
+    }
+    fixture_submit(&fx, 9, "safe");
+    ASSERT_I64_EQ(fixture_sent_to(&fx, 0), 1);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a loser that does not say it stopped makes its worker suspect within
+ *         cancel_ack_max; the acknowledgement makes it live again. */
+static void
+worker_that_leaves_cancels_unheard_is_suspect(void)
+{
+    struct core_config config;
+    config_with_heartbeat(&config);
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up(&fx, 1);
+    fixture_submit(&fx, 1, "safe");
+    fixture_cancel(&fx, 1, CAUSE_USER);
+    fixture_advance_ms(&fx, 39);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_LIVE);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).in_flight_count, 1); /* it is load still */
+    fixture_advance_ms(&fx, 1);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_SUSPECT);
+    fixture_load(&fx, 1, 1); /* a heartbeat is no acknowledgement */
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_SUSPECT);
+    fixture_ack(&fx, fixture_ref(1, 1, 1), FATE_STOPPED);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_LIVE);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).in_flight_count, 0);
+    fixture_fini(&fx);
+}
+
+/* GOAL    one that never acknowledges is closed, though its heart beats. */
+static void
+worker_that_never_acknowledges_is_closed(void)
+{
+    struct core_config config;
+    config_with_heartbeat(&config);
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up(&fx, 1);
+    fixture_submit(&fx, 1, "safe");
+    fixture_cancel(&fx, 1, CAUSE_USER);
+    bool is_closed = false;
+    for (int i = 0; i < 6; i++) {
+        fixture_advance_ms(&fx, 50);
+        is_closed = is_closed || fixture_command(&fx, COMMAND_CLOSE_WORKER, 0) != NULL;
+        fixture_load(&fx, 1, 1);
+    }
+    CU_ASSERT_TRUE(is_closed);
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_DEAD);
+    ASSERT_I64_EQ(fixture_view(&fx, 1).attempts[0].state, ATTEMPT_ABANDONED);
+    ASSERT_I64_EQ(core_counters(fx.core)->cancels_unacked_count, 1);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a worker that returns under its name replaces the connection that it had. */
+static void
+worker_returning_replaces_the_old_one(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up_as(&fx, 1, "same", (struct fixture_worker){ .slots_count = 1 });
+    fixture_submit(&fx, 1, "safe");
+    fixture_worker_up_as(&fx, 2, "same", (struct fixture_worker){ .slots_count = 1 });
+    const struct core_command *close = fixture_command(&fx, COMMAND_CLOSE_WORKER, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(close);
+    ASSERT_I64_EQ(close->close_worker.link, 1);
+    ASSERT_I64_EQ(core_workers_count(fx.core), 1);
+    ASSERT_I64_EQ(fixture_sent_to(&fx, 0), 2);
+    fixture_worker_down(&fx, 1); /* stale news */
+    ASSERT_I64_EQ(fixture_worker(&fx, 2).state, WORKER_LIVE);
+    fixture_reply(&fx, fixture_ref(1, 1, 1), REPLY_OK, 1);
+    ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_RUNNING);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a draining worker ends what it has and gets nothing new. */
+static void
+worker_draining_gets_nothing_new(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up_as(&fx, 1, "w1", (struct fixture_worker){ .slots_count = 4 });
+    fixture_worker_up_as(&fx, 2, "w2", (struct fixture_worker){ .slots_count = 1 });
+    fixture_step(&fx, &(struct core_event){ .kind = EVENT_WORKER_DRAIN, .link = 1 });
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_DRAINING);
+    fixture_submit(&fx, 1, "safe");
+    ASSERT_I64_EQ(fixture_sent_to(&fx, 0), 2);
+    fixture_submit(&fx, 2, "safe");
+    ASSERT_I64_EQ(fixture_view(&fx, 2).state, JOB_QUEUED);
+    fixture_worker_down(&fx, 1);
+    ASSERT_I64_EQ(fixture_handler(&fx, "safe").workers_count, 1);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a coordinator that slept blames nobody for the silence. */
+static void
+worker_silence_during_our_own_sleep_is_forgiven(void)
+{
+    struct core_config config;
+    config_with_heartbeat(&config);
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up(&fx, 1);
+    fixture_submit(&fx, 1, "safe");
+    fx.now = instant_add(fx.now, duration_ms(900)); /* no TIMER in between */
+    fixture_step(&fx, &(struct core_event){ .kind = EVENT_TIMER });
+    ASSERT_I64_EQ(fixture_worker(&fx, 1).state, WORKER_LIVE);
+    fixture_reply(&fx, fixture_ref(1, 1, 1), REPLY_OK, 1);
+    ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_SUCCEEDED);
+    fixture_fini(&fx);
+}
+
+/* GOAL    a handler is idempotent only while all workers that have it say so. */
+static void
+worker_disagreeing_on_idempotence_is_safe(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    fixture_worker_up(&fx, 1);
+    CU_ASSERT_TRUE((fixture_handler(&fx, "safe").flags & HANDLER_IDEMPOTENT) != 0);
+    static const struct handler_offer offer = { .name = "safe", .flags = 0 };
+    fixture_step(&fx, &(struct core_event){ .kind = EVENT_WORKER_UP,
+                          .worker_up = { .link = 2,
+                              .name = "w2",
+                              .zone = "",
+                              .slots_count = 1,
+                              .handlers = &offer,
+                              .handlers_count = 1 } });
+    CU_ASSERT_TRUE((fixture_handler(&fx, "safe").flags & HANDLER_IDEMPOTENT) == 0);
+    fixture_worker_down(&fx, 2);
+    CU_ASSERT_TRUE((fixture_handler(&fx, "safe").flags & HANDLER_IDEMPOTENT) != 0);
+    fixture_fini(&fx);
+}
+
+/* GOAL    past workers_max a newcomer is closed, unless a dead one can make room. */
+static void
+worker_bound_closes_the_newcomer(void)
+{
+    struct core_config config;
+    fixture_config(&config);
+    config.workers_max = 2;
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    fixture_worker_up(&fx, 1);
+    fixture_worker_up(&fx, 2);
+    fixture_worker_up(&fx, 3);
+    ASSERT_I64_EQ(fixture_command(&fx, COMMAND_CLOSE_WORKER, 0)->close_worker.link, 3);
+    fixture_worker_down(&fx, 1);
+    fixture_worker_up(&fx, 4);
+    ASSERT_I64_EQ(fx.commands_count, 0);
+    ASSERT_I64_EQ(core_workers_count(fx.core), 2);
+    fixture_fini(&fx);
+}
+
+/* GOAL    one of three workers stops answering under load: every job is answered in time by
+ *         its hedge, within the budget, and the stopped one is soon shunned.
+ * METHOD  500 jobs, 8 at a time, 2 ms each, 4 slots a worker, hedge at 20 ms, 5 % + 10. */
+static void
+worker_stopped_under_load_is_outrun(void)
+{
+    struct fixture fx;
+    fixture_init(&fx, NULL);
+    for (uint32_t link = 1; link <= 3; link++) {
+        char name[8];
+        snprintf(name, sizeof name, "w%u", link);
+        fixture_worker_up_as(
+            &fx, link, name, (struct fixture_worker){ .slots_count = 2, .queue_max = 64 });
+    }
+    struct {
+        instant_t at;
+        struct attempt_ref ref;
+    } pending[FIXTURE_COMMANDS_MAX];
+    uint32_t pending_count = 0;
+    uint32_t submitted = 0;
+    uint32_t answered = 0;
+    uint32_t slow = 0;
+    while (answered < 500) {
+        /* The next reply, or the core's own time. */
+        uint32_t first = UINT32_MAX;
+        for (uint32_t i = 0; i < pending_count; i++) {
+            if (first == UINT32_MAX || instant_before(pending[i].at, pending[first].at)) {
+                first = i;
+            }
+        }
+        struct core_event event = { .kind = EVENT_TIMER };
+        instant_t wake_at = core_wake_at(fx.core);
+        if (submitted < 500 && submitted - answered < 8) {
+            event = fixture_submit_event(++submitted, "safe");
+            event.submit.policy.mode = MODE_HEDGE;
+            event.submit.policy.hedge_delay_is_set = true;
+            event.submit.policy.hedge_delay = duration_ms(20);
+        } else if (first != UINT32_MAX && instant_before(pending[first].at, wake_at)) {
+            fx.now = pending[first].at;
+            event.kind = EVENT_REPLY;
+            event.reply.ref = pending[first].ref;
+            event.reply.blob = 1;
+            pending[first] = pending[--pending_count];
+        } else {
+            CU_ASSERT_FATAL(!instant_is_never(wake_at));
+            fx.now = wake_at;
+        }
+        fixture_step(&fx, &event);
+        for (uint32_t i = 0; i < fx.commands_count; i++) {
+            const struct core_command *command = &fx.commands[i];
+            if (command->kind == COMMAND_SEND && command->send.link != 3) {
+                pending[pending_count].at = instant_add(fx.now, duration_ms(2));
+                pending[pending_count++].ref = (struct attempt_ref){
+                    .link = command->send.link,
+                    .job = command->job,
+                    .attempt = command->send.attempt,
+                };
+            }
+            if (command->kind == COMMAND_ANSWER) {
+                answered++;
+                struct job_view view;
+                core_job(fx.core, command->job, &view);
+                ASSERT_I64_EQ(view.state, JOB_SUCCEEDED);
+                slow +=
+                    instant_since(view.finished_at, view.created_at).ns > duration_ms(100).ns;
+            }
+        }
+    }
+    CU_ASSERT_TRUE(slow <= 5); /* p99 */
+    CU_ASSERT_TRUE(fixture_handler(&fx, "safe").attempts_count[ATTEMPT_HEDGE] <= 35);
+    fixture_advance_ms(&fx, 250);
+    ASSERT_I64_EQ(fixture_worker(&fx, 3).state, WORKER_SUSPECT);
+    fixture_fini(&fx);
+}
+
+static const struct test tests[] = {
+    TEST(worker_least_loaded_for_its_slots_is_chosen),
+    TEST(worker_queue_is_used_when_slots_are_taken),
+    TEST(worker_equals_are_chosen_by_seeded_lot),
+    TEST(worker_foreign_load_counts),
+    TEST(worker_lost_copies_are_replaced),
+    TEST(worker_lost_with_what_is_not_idempotent_fails_it),
+    TEST(worker_lost_again_and_again_fails_the_job),
+    TEST(worker_lost_while_a_rival_lives_is_waited_for),
+    TEST(worker_silent_is_suspect_then_dead),
+    TEST(worker_suspect_is_the_last_resort),
+    TEST(worker_that_leaves_cancels_unheard_is_suspect),
+    TEST(worker_that_never_acknowledges_is_closed),
+    TEST(worker_returning_replaces_the_old_one),
+    TEST(worker_draining_gets_nothing_new),
+    TEST(worker_silence_during_our_own_sleep_is_forgiven),
+    TEST(worker_disagreeing_on_idempotence_is_safe),
+    TEST(worker_bound_closes_the_newcomer),
+    TEST(worker_stopped_under_load_is_outrun),
+};
+TEST_MAIN("core_worker", tests)
