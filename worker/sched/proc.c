@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Picking the next fiber, and finding one when the proc's own queues are empty.
+ */
+#include "worker/sched/proc.h"
+
+#include "common/pure/check.h"
+#include "worker/sched/ctx.h"
+#include "worker/sched/idle.h"
+#include "worker/sched/netpoll.h"
+#include "worker/sched/park.h"
+#include "worker/sched/switch.h"
+#include "worker/sched/ticks.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+enum {
+    SHARED_BATCH_COUNT = 128,
+    STEAL_PASSES_COUNT = 4,
+    PUSHES_PER_CLOCK = 16,
+    POLL_EVERY_NS = 100 * 1000
+};
+
+struct sched sched;
+struct proc *proc_all;
+
+int64_t
+hr_now(void)
+{
+    return ticks_now_ns();
+}
+
+/* ---- run queues ---- */
+
+static void
+push_shared_list(const struct runq_list *list)
+{
+    lock_take(&sched.lock); /* P1 */
+    runq_list_append(&sched.shared, list);
+    atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_relaxed);
+    lock_give(&sched.lock);
+}
+
+void
+proc_push_shared(struct hr_fiber *fiber)
+{
+    struct runq_list one = { 0 };
+    runq_list_push(&one, fiber);
+    push_shared_list(&one);
+}
+
+/* Work piled up on proc: has it waited for long enough to wake another thread, which costs
+ * us about 14 us and it 50? */
+static void
+work_added(struct proc *proc)
+{
+    if (++proc->pushes_count % PUSHES_PER_CLOCK != 0 ||
+        atomic_load_explicit(&sched.idle_count, memory_order_relaxed) == 0) {
+        return;
+    }
+    int64_t now = ticks_now();
+    if (proc->work_since == 0) {
+        proc->work_since = now;
+    } else if (now - proc->work_since > sched.stale_ticks) {
+        proc->work_since = now;
+        idle_wake_one();
+    }
+}
+
+void
+proc_ready_behind(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (thread == NULL || !runq_ring_push(&thread->proc->ring, fiber)) {
+        proc_push_shared(fiber);
+        idle_wake_one();
+        return;
+    }
+    work_added(thread->proc);
+}
+
+void
+proc_ready(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (thread == NULL) {
+        proc_ready_behind(NULL, fiber);
+        return;
+    }
+    struct hr_fiber *displaced = thread->proc->next;
+    thread->proc->next = fiber;
+    if (displaced != NULL) {
+        proc_ready_behind(thread, displaced);
+    }
+}
+
+void
+proc_ready_list(struct thread *thread, struct runq_list *list)
+{
+    if (list->head == NULL) {
+        return;
+    }
+    while (thread != NULL && list->head != NULL &&
+           runq_ring_count(&thread->proc->ring) < RUNQ_RING_COUNT / 2) {
+        struct hr_fiber *fiber = runq_list_take(list);
+        CHECK(runq_ring_push(&thread->proc->ring, fiber));
+    }
+    if (list->head != NULL) {
+        push_shared_list(list);
+        *list = (struct runq_list){ 0 };
+        idle_wake_one();
+    } else {
+        work_added(thread->proc);
+    }
+}
+
+bool
+proc_ready_spawned(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (thread == NULL) {
+        proc_ready_behind(NULL, fiber);
+        return true;
+    }
+    if (!runq_deque_push(&thread->proc->deque, fiber)) {
+        thread->proc->is_draining = 1;
+        return false;
+    }
+    work_added(thread->proc);
+    return true;
+}
+
+/* ---- picking and switching ---- */
+
+/* From our own queues, without looking at the order of things too closely. */
+static struct hr_fiber *
+take_local(struct proc *proc)
+{
+    struct hr_fiber *fiber = proc->next;
+    if (fiber != NULL) {
+        proc->next = NULL;
+        return fiber;
+    }
+    if (proc->is_draining) {
+        fiber = runq_deque_take(&proc->deque);
+        if (fiber != NULL) {
+            return fiber;
+        }
+        proc->is_draining = 0;
+    }
+    fiber = runq_ring_take(&proc->ring);
+    if (fiber == NULL) {
+        fiber = runq_deque_take(&proc->deque);
+    }
+    if (fiber == NULL) {
+        proc->work_since = 0;
+    }
+    return fiber;
+}
+
+/* NULL: go to the thread's own stack and look further. */
+static struct hr_fiber *
+pick_local(struct thread *thread)
+{
+    struct proc *proc = thread->proc;
+    uint32_t turns = atomic_load_explicit(&proc->turns, memory_order_relaxed) + 1;
+    atomic_store_explicit(&proc->turns, turns, memory_order_relaxed);
+    if (turns % PROC_FAIR_TURNS == 0) {
+        thread->is_fair_turn = true;
+        return NULL;
+    }
+    return take_local(proc);
+}
+
+/* Make ready to run on this thread.  false: it has no stack, and must wait for one. */
+static bool
+prepare(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (fiber->stack == NULL && !fiber_bind(thread, fiber)) {
+        proc_push_shared(fiber);
+        return false;
+    }
+    fiber->thread = thread;
+    return true;
+}
+
+void
+proc_arrived(struct thread *thread)
+{
+    commit_fn *commit = thread->commit;
+    if (commit != NULL) {
+        thread->commit = NULL;
+        commit(thread, thread->commit_fiber, thread->commit_arg);
+    }
+}
+
+static inline __attribute__((always_inline)) void
+switch_from(struct hr_fiber *self, struct thread *thread, struct hr_fiber *to)
+{
+    atomic_store_explicit(&thread->running, to, memory_order_relaxed);
+    struct annotate *from = &self->stack->annotate;
+    if (to != NULL) {
+        annotate_leave(from, &to->stack->annotate, /* is_dying= */ false);
+        switch_stacks(&self->sp, to->sp);
+    } else {
+        annotate_leave(from, &thread->annotate, /* is_dying= */ false);
+        switch_stacks(&self->sp, thread->sp);
+    }
+    annotate_enter(from->asan_fake);
+    proc_arrived(self->thread); /* another thread, perhaps */
+}
+
+void
+proc_switch_away(struct hr_fiber *self, commit_fn *commit, void *arg)
+{
+    struct thread *thread = self->thread;
+    thread->commit = commit;
+    thread->commit_fiber = self;
+    thread->commit_arg = arg;
+    struct hr_fiber *to = pick_local(thread);
+    if (to != NULL && !prepare(thread, to)) {
+        to = NULL;
+    }
+    switch_from(self, thread, to);
+}
+
+void
+proc_switch_to(struct hr_fiber *self, struct hr_fiber *to, commit_fn *commit, void *arg)
+{
+    struct thread *thread = self->thread;
+    thread->commit = commit;
+    thread->commit_fiber = self;
+    thread->commit_arg = arg;
+    if (!prepare(thread, to)) {
+        to = NULL;
+    }
+    switch_from(self, thread, to);
+}
+
+struct hr_fiber *
+proc_next_on_end(struct thread *thread)
+{
+    return pick_local(thread);
+}
+
+static void
+commit_last(struct thread *thread, struct hr_fiber *fiber, void *arg)
+{
+    (void) fiber;
+    stack_give(&thread->proc->stacks, arg);
+}
+
+void
+proc_switch_last(struct thread *thread, struct hr_fiber *next, struct stack_top *stack)
+{
+    void *dead_sp;
+    thread->commit = commit_last;
+    thread->commit_fiber = NULL;
+    thread->commit_arg = stack;
+    atomic_store_explicit(&thread->running, next, memory_order_relaxed);
+    if (next != NULL) {
+        next->thread = thread;
+        annotate_leave(&stack->annotate, &next->stack->annotate, /* is_dying= */ true);
+        switch_stacks(&dead_sp, next->sp);
+    } else {
+        annotate_leave(&stack->annotate, &thread->annotate, /* is_dying= */ true);
+        switch_stacks(&dead_sp, thread->sp);
+    }
+    CHECK_UNREACHABLE();
+}
+
+static void
+commit_yield(struct thread *thread, struct hr_fiber *fiber, void *arg)
+{
+    (void) arg;
+    proc_ready_behind(thread, fiber);
+}
+
+void
+proc_yield(struct hr_fiber *self)
+{
+    struct thread *thread = self->thread;
+    struct proc *proc = thread->proc;
+    atomic_store_explicit(&thread->preempt, 0, memory_order_relaxed);
+    if (runq_deque_count(&proc->deque) > 0) {
+        proc->is_draining = 1; /* those who never ran must not wait for who yields in turns */
+    }
+    proc_switch_away(self, commit_yield, NULL);
+}
+
+void
+proc_leave_slow(struct hr_fiber *self)
+{
+    proc_yield(self);
+    proc_leave(self);
+}
+
+struct thread *
+proc_enter_slow(struct hr_fiber *self)
+{
+    (void) self;
+    CHECK_UNREACHABLE();
+}
+
+/* ---- looking further, on the thread's own stack ---- */
+
+static uint64_t
+random_next(struct thread *thread)
+{
+    uint64_t x = thread->random; /* xorshift64: only spreads thieves */
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    thread->random = x;
+    return x;
+}
+
+static struct hr_fiber *
+take_shared(struct thread *thread, uint32_t count_max)
+{
+    if (atomic_load_explicit(&sched.shared_count, memory_order_relaxed) == 0) {
+        return NULL;
+    }
+    lock_take(&sched.lock);
+    uint32_t n = sched.shared.count / sched.procs_count + 1;
+    n = n < count_max ? n : count_max;
+    struct hr_fiber *first = runq_list_take(&sched.shared);
+    for (uint32_t i = 1; first != NULL && i < n; i++) {
+        struct hr_fiber *more = sched.shared.head;
+        if (more == NULL || !runq_ring_push(&thread->proc->ring, more)) {
+            break;
+        }
+        runq_list_take(&sched.shared);
+    }
+    atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_relaxed);
+    lock_give(&sched.lock);
+    return first;
+}
+
+void
+proc_run_timers(struct thread *thread, struct proc *proc, int64_t now)
+{
+    if (timer_wheel_next(&proc->wheel) > now) {
+        return;
+    }
+    struct runq_list woken = { 0 };
+    struct timer *fired = timer_wheel_run(&proc->wheel, now, &woken);
+    proc_ready_list(thread, &woken);
+    ctx_expire(thread, fired);
+}
+
+static void
+poll_now(struct thread *thread, int64_t now)
+{
+    if (!netpoll_is_used()) {
+        return;
+    }
+    thread->proc->polled_ns = now;
+    struct runq_list woken = { 0 };
+    netpoll_poll(0, &woken);
+    proc_ready_list(thread, &woken);
+}
+
+/* Every 64th turn someone else comes first: else a pair that readies each other, or a
+ * fiber that spawns for ever, would keep the rest out. */
+static struct hr_fiber *
+take_fair(struct thread *thread, int64_t now)
+{
+    struct proc *proc = thread->proc;
+    if (now - proc->polled_ns > POLL_EVERY_NS) {
+        poll_now(thread, now);
+    }
+    struct hr_fiber *fiber = take_shared(thread, 1);
+    uint32_t turns = atomic_load_explicit(&proc->turns, memory_order_relaxed);
+    if (fiber == NULL && turns / PROC_FAIR_TURNS % 2 == 0) {
+        fiber = runq_deque_steal(&proc->deque); /* our own oldest */
+    }
+    return fiber != NULL ? fiber : runq_ring_take(&proc->ring);
+}
+
+static struct hr_fiber *
+steal_from(struct thread *thread, struct proc *victim)
+{
+    struct hr_fiber *fiber = NULL;
+    if (runq_ring_count(&victim->ring) > 0) {
+        fiber = runq_ring_steal(&victim->ring, &thread->proc->ring);
+    }
+    if (fiber == NULL && runq_deque_count(&victim->deque) > 0) {
+        fiber = runq_deque_steal(&victim->deque);
+    }
+    return fiber;
+}
+
+static struct hr_fiber *
+steal(struct thread *thread, int64_t now)
+{
+    if (!thread->is_searching) {
+        uint32_t busy =
+            sched.procs_count - atomic_load_explicit(&sched.idle_count, memory_order_relaxed);
+        if (2 * atomic_load_explicit(&sched.searching_count, memory_order_relaxed) >= busy) {
+            return NULL;
+        }
+        thread->is_searching = true;
+        atomic_fetch_add_explicit(&sched.searching_count, 1, memory_order_seq_cst);
+    }
+    for (uint32_t pass = 0; pass < STEAL_PASSES_COUNT; pass++) {
+        uint32_t start = (uint32_t) (random_next(thread) % sched.procs_count);
+        for (uint32_t i = 0; i < sched.procs_count; i++) {
+            struct proc *victim = &proc_all[(start + i) % sched.procs_count];
+            if (victim == thread->proc) {
+                continue;
+            }
+            if (pass == STEAL_PASSES_COUNT - 1) {
+                proc_run_timers(thread, victim, now);
+            }
+            struct hr_fiber *fiber = runq_ring_count(&thread->proc->ring) > 0
+                                         ? take_local(thread->proc)
+                                         : steal_from(thread, victim);
+            if (fiber != NULL) {
+                return fiber;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* ---- the loop of a thread ---- */
+
+static struct hr_fiber *
+find(struct thread *thread)
+{
+    int64_t now = hr_now();
+    atomic_store_explicit(&sched.coarse_ns, now, memory_order_relaxed);
+    proc_run_timers(thread, thread->proc, now);
+    struct hr_fiber *fiber = NULL;
+    if (thread->is_fair_turn) {
+        thread->is_fair_turn = false;
+        fiber = take_fair(thread, now);
+    }
+    if (fiber == NULL) {
+        fiber = take_local(thread->proc);
+    }
+    if (fiber == NULL) {
+        fiber = take_shared(thread, SHARED_BATCH_COUNT);
+    }
+    if (fiber == NULL) {
+        poll_now(thread, now);
+        fiber = take_local(thread->proc);
+    }
+    return fiber != NULL ? fiber : steal(thread, now);
+}
+
+static void
+execute(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (thread->is_searching) {
+        thread->is_searching = false;
+        atomic_fetch_sub_explicit(&sched.searching_count, 1, memory_order_seq_cst);
+        if (runq_ring_count(&thread->proc->ring) > 0) {
+            idle_wake_one(); /* there is more of it: the next searcher */
+        }
+    }
+    if (!prepare(thread, fiber)) {
+        return;
+    }
+    atomic_store_explicit(&thread->running, fiber, memory_order_relaxed);
+    annotate_leave(&thread->annotate, &fiber->stack->annotate, /* is_dying= */ false);
+    switch_stacks(&thread->sp, fiber->sp);
+    annotate_enter(thread->annotate.asan_fake);
+    proc_arrived(thread);
+}
+
+void
+proc_thread_loop(struct thread *thread)
+{
+    atomic_store_explicit(&thread->in_rt, 1, memory_order_relaxed);
+    while (atomic_load_explicit(&sched.is_over, memory_order_acquire) == 0) {
+        struct hr_fiber *fiber = thread->proc != NULL ? find(thread) : NULL;
+        if (fiber != NULL) {
+            execute(thread, fiber);
+        } else {
+            idle_sleep(thread);
+        }
+    }
+}

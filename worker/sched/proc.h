@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker/sched/proc.h - procs (rights to run) and the threads that carry them.
+ *
+ * A thread with a proc runs fibers; one without waits.  A fiber that parks picks the next
+ * one from its proc's own queues and switches to it directly; only when there is nothing, or
+ * on every 64th turn, does it go to the thread's own stack, where the scheduler looks
+ * further (proc_find): timers, the shared queue, the network, other procs.
+ *
+ *   entering the runtime   self = fiber by stack address; thread = self->thread
+ *                          thread->in_rt = 1; is our proc lost? then get another
+ *   leaving it             thread->in_rt = 0
+ *
+ * Between leaving and entering, user code runs, which may block the thread or burn its CPU;
+ * then sysmon may take the proc away (see sysmon.c), which is what in_rt and lost are for.
+ *
+ * INVARIANTS  PR1  a proc is carried by one thread, or lies on the idle list.
+ *             PR2  a thread inside the runtime keeps its proc.
+ *             PR3  the shared queue and the idle list change under sched.lock only, so a
+ *                  push there and a proc that goes idle cannot miss each other.
+ * THREADS     a proc's fields belong to the thread that carries it, unless they say atomic.
+ * LOCKS       sched.lock; order: a channel's or ctx's lock > a wheel's > sched.lock > leaves.
+ */
+#ifndef WORKER_SCHED_PROC_H
+#define WORKER_SCHED_PROC_H
+
+#include "worker/sched/annotate.h"
+#include "worker/sched/fiber.h"
+#include "worker/sched/runq.h"
+#include "worker/sched/timer.h"
+
+#include <pthread.h>
+
+enum {
+    PROC_COUNT_MAX = 256,
+    PROC_THREADS_COUNT_MAX = 1024,
+    PROC_FAIR_TURNS = 64
+};
+
+enum proc_pool {
+    PROC_POOL_FIBER,
+    PROC_POOL_CTX,
+    PROC_POOL_CHAN,
+    PROC_POOL_COUNT
+};
+
+struct proc {
+    struct hr_fiber *next;          /* owner */
+    uint32_t is_draining;           /* owner: the deque was full, empty it first */
+    _Atomic uint32_t turns;         /* owner writes, sysmon reads */
+    struct thread *_Atomic carrier; /* NULL: idle */
+    int64_t work_since;             /* owner: CPU ticks, 0: queues were empty */
+    uint32_t pushes_count;          /* owner */
+    struct runq_ring ring;
+    struct runq_deque deque;
+    struct timer_wheel wheel;
+    struct stack_magazine stacks;
+    struct pool_cache caches[PROC_POOL_COUNT];
+    _Atomic uint64_t started_count; /* owner writes, anyone reads */
+    _Atomic uint64_t ended_count;
+    int64_t polled_ns; /* owner */
+    uint32_t index;
+    struct proc *idle_next; /* guard: sched.lock */
+};
+
+typedef void commit_fn(struct thread *thread, struct hr_fiber *fiber, void *arg);
+
+struct thread {
+    _Atomic uint32_t in_rt;   /* the runtime's code is running: PR2 */
+    _Atomic uint32_t lost;    /* the proc has been taken away */
+    _Atomic uint32_t preempt; /* please yield */
+    struct proc *proc;
+    struct hr_fiber *_Atomic running;
+    commit_fn *commit; /* what the fiber that left still has to do */
+    struct hr_fiber *commit_fiber;
+    void *commit_arg;
+    void *sp; /* of the thread's own stack, while a fiber runs */
+    bool is_searching;
+    bool is_fair_turn;
+    uint32_t cancelled_calls;
+    uint64_t random;
+    struct annotate annotate;
+
+    _Atomic uint32_t futex;    /* 1: wake up */
+    struct thread *spare_next; /* guard: sched.lock */
+    struct thread *all_next;   /* set before it starts */
+    pthread_t id;
+    void *signal_stack;
+};
+
+struct sched {
+    struct lock lock;
+    struct runq_list shared; /* lock */
+    _Atomic uint32_t shared_count;
+    struct proc *idle; /* lock */
+    _Atomic uint32_t idle_count;
+    struct thread *spare;   /* lock: threads without a proc, asleep */
+    struct thread *poller;  /* lock: the one that sleeps in the netpoll */
+    struct thread *threads; /* all; lock */
+    uint32_t threads_count; /* lock */
+    _Atomic uint32_t searching_count;
+    _Atomic int64_t poll_until_ns; /* when the poller wakes by itself */
+    _Atomic int64_t coarse_ns;     /* a recent hr_now() */
+    _Atomic uint64_t foreign_started_count;
+    _Atomic uint32_t is_stopping; /* hr_stop waits for the last fiber */
+    _Atomic uint32_t is_quiet;    /* futex: it has ended */
+    _Atomic uint32_t is_over;     /* threads, leave */
+    _Atomic uint32_t is_running;
+    int64_t stale_ticks; /* queued work older than this deserves a second proc */
+    uint32_t procs_count;
+};
+
+extern struct sched sched;
+extern struct proc *proc_all; /* procs_count of them */
+
+/* The loop of a thread of the runtime: until sched.is_over. */
+void proc_thread_loop(struct thread *thread);
+/* Fire the due timers of a proc, ours or another's; what they wake comes to ours. */
+void proc_run_timers(struct thread *thread, struct proc *proc, int64_t now);
+
+/* The thread of the runtime that we are on, NULL on others.  Slow, for rare paths. */
+struct thread *proc_thread_self(void);
+/* Names the kernel's thread.  Not pthread_self(): that is declared const, so a compiler may
+ * keep its value across a switch. */
+uintptr_t proc_os_thread(void);
+
+/* ---- run queues, from inside the runtime (thread == NULL: from outside) ---- */
+
+/* fiber runs soon: next on this proc. */
+void proc_ready(struct thread *thread, struct hr_fiber *fiber);
+/* The same behind those that wait already. */
+void proc_ready_behind(struct thread *thread, struct hr_fiber *fiber);
+/* All of list, in order, behind what waits already.  Empties it. */
+void proc_ready_list(struct thread *thread, struct runq_list *list);
+/* A fiber that never ran.  false: the deque is full and the caller should switch to it
+ * (proc_switch_to_spawned). */
+bool proc_ready_spawned(struct thread *thread, struct hr_fiber *fiber);
+void proc_push_shared(struct hr_fiber *fiber);
+
+/* ---- switching, from inside the runtime ---- */
+
+/* Leave the running fiber: pick another, switch, and have commit(fiber, arg) run there.
+ * Returns when the fiber is switched to again. */
+void proc_switch_away(struct hr_fiber *self, commit_fn *commit, void *arg);
+/* The same, to that very fiber. */
+void proc_switch_to(struct hr_fiber *self, struct hr_fiber *to, commit_fn *commit, void *arg);
+/* The last switch of a fiber; its stack goes with commit.  Returns the next fiber when that
+ * one is new and should take over the running stack. */
+struct hr_fiber *proc_next_on_end(struct thread *thread);
+_Noreturn void
+proc_switch_last(struct thread *thread, struct hr_fiber *next, struct stack_top *stack);
+/* First thing on a stack that was switched to. */
+void proc_arrived(struct thread *thread);
+
+struct thread *proc_enter_slow(struct hr_fiber *self);
+void proc_leave_slow(struct hr_fiber *self);
+/* Let others run, if there are any. */
+void proc_yield(struct hr_fiber *self);
+
+/* User code calls into the runtime. */
+static inline struct thread *
+proc_enter(struct hr_fiber *self)
+{
+    struct thread *thread = self->thread;
+    atomic_store_explicit(&thread->in_rt, 1, memory_order_relaxed);
+    __asm__ volatile("" ::: "memory");
+    if (__builtin_expect(atomic_load_explicit(&thread->lost, memory_order_relaxed), 0)) {
+        return proc_enter_slow(self);
+    }
+    return thread;
+}
+
+/* And goes back; self may have moved to another thread meanwhile. */
+static inline void
+proc_leave(struct hr_fiber *self)
+{
+    struct thread *thread = self->thread;
+    atomic_store_explicit(&thread->in_rt, 0, memory_order_release);
+}
+
+/* The same in a call that may park anyway: a good place to let others run. */
+static inline void
+proc_leave_parks(struct hr_fiber *self)
+{
+    struct thread *thread = self->thread;
+    if (__builtin_expect(atomic_load_explicit(&thread->preempt, memory_order_relaxed), 0)) {
+        proc_leave_slow(self);
+        return;
+    }
+    atomic_store_explicit(&thread->in_rt, 0, memory_order_release);
+}
+
+/* Under sched.lock: thread is to carry an idle proc, or none if there is none. */
+static inline void
+proc_adopt_idle(struct thread *thread)
+{
+    struct proc *proc = sched.idle;
+    if (proc != NULL) {
+        sched.idle = proc->idle_next;
+        atomic_fetch_sub_explicit(&sched.idle_count, 1, memory_order_relaxed);
+        atomic_store_explicit(&proc->carrier, thread, memory_order_release);
+        thread->proc = proc;
+    }
+}
+
+/* Under sched.lock: thread's proc to the idle list. */
+static inline void
+proc_give_idle(struct thread *thread)
+{
+    struct proc *proc = thread->proc;
+    thread->proc = NULL;
+    atomic_store_explicit(&proc->carrier, NULL, memory_order_relaxed);
+    proc->idle_next = sched.idle;
+    sched.idle = proc;
+    atomic_fetch_add_explicit(&sched.idle_count, 1, memory_order_seq_cst);
+}
+
+static inline struct pool_cache *
+proc_cache(struct thread *thread, enum proc_pool pool)
+{
+    return thread != NULL ? &thread->proc->caches[pool] : NULL;
+}
+
+#endif
