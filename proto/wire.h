@@ -13,7 +13,14 @@
  * Bytes members (`bulk`) are borrowed: on decoding from the frame, on encoding from the
  * caller.  PROTOCOL.md draws who says what when.
  *
- * THREADS  any; no state.   UNITS  budget_us and all *_us are microseconds.
+ * INVARIANTS  W1  what is decoded can be encoded, and means the same
+ *             W2  text is valid UTF-8 without a NUL; names are printable ASCII, no blanks
+ * THREADS     any; no state.  Encoding takes about 8 KiB of stack (a fiber may), decoding
+ *             WIRE_ARENA_SIZE_MAX more: never on a fiber.
+ * UNITS       budget_us and all *_us are microseconds.
+ * MEMORY      none but the stack
+ * ERRORS      TRUNCATED, TOO_BIG, BAD_VERSION, BAD_KIND, BAD_SIZE, BAD_MESSAGE, RANGE
+ *             (decoding); INVALID, RANGE, FULL (encoding)
  */
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
@@ -189,6 +196,28 @@ struct wire_msg {
     };
 };
 
+struct wire_head {
+    uint32_t size; /* of the message that follows */
+    uint8_t version;
+    uint8_t kind; /* may be past WIRE_KIND_COUNT: a newer peer's */
+    uint16_t flags;
+};
+
+/* Read a header; only its own sanity is checked (BAD_VERSION, BAD_KIND, TOO_BIG). */
+err_t
+wire_decode_head(const uint8_t header[WIRE_HEADER_SIZE], struct wire_head *ret_head) MUST_USE;
+/* Decode one whole frame, header included; size must fit exactly. */
+err_t wire_decode(const uint8_t *frame, size_t size, struct wire_msg *ret_msg) MUST_USE;
+/* Write one whole frame.  A message for people that is no UTF-8 is cleaned, not refused. */
+err_t wire_encode(
+    const struct wire_msg *msg, uint8_t *frame, size_t size_max, size_t *ret_size) MUST_USE;
+
+/* Copy only what the kind uses (a wire_msg is large because of HELLO). */
+void wire_msg_copy(struct wire_msg *to, const struct wire_msg *from);
+/* The copy it speaks of; NULL for kinds that speak of none. */
+struct wire_attempt *wire_msg_attempt(struct wire_msg *msg);
+
+/* A closed set of words, such as "CANCEL_ACK". */
 const char *wire_kind_text(enum wire_kind kind);
 
 #endif
