@@ -80,6 +80,9 @@ attempts_free(struct attempts *attempts)
     free(attempts);
 }
 
+static void leave(struct attempts *attempts, struct attempt *attempt,
+    enum attempts_farewell_kind kind, instant_t now, struct attempts_farewell *ret_farewell);
+
 /* ---- finding by key --------------------------------------------------------------------- */
 
 static uint32_t
@@ -284,9 +287,11 @@ attempts_withdraw(struct attempts *attempts, struct attempt *attempt)
     attempt_become_free(attempts, attempt);
 }
 
+/* What ran out of time while it waited goes first, so that it takes no slot. */
 struct attempt *
-attempts_next(struct attempts *attempts)
+attempts_next(struct attempts *attempts, instant_t now, struct attempts_farewell *ret_farewell)
 {
+    *ret_farewell = (struct attempts_farewell){ .kind = FAREWELL_NONE };
     for (uint32_t lane = 0; lane < ATTEMPTS_LANES_COUNT; lane++) {
         uint32_t head = attempts->queues[lane].head;
         if (head == NONE || !has_slot(attempts, lane)) {
@@ -294,6 +299,10 @@ attempts_next(struct attempts *attempts)
         }
         struct attempt *attempt = &attempts->all[head];
         CHECK(attempt->state == ATTEMPTS_QUEUED);
+        if (instant_reached(now, attempt->deadline)) {
+            leave(attempts, attempt, FAREWELL_EXPIRED, now, ret_farewell);
+            return NULL;
+        }
         queue_remove(attempts, attempt);
         slot_take(attempts, lane);
         attempt->state = ATTEMPTS_ADMITTED;
@@ -394,8 +403,8 @@ attempts_end(struct attempts *attempts, struct attempt *attempt, enum attempts_o
     CHECK(attempt->state == ATTEMPTS_ADMITTED || attempt->state == ATTEMPTS_RUNNING);
 
     enum attempts_farewell_kind kind = farewell_of(attempt, outcome);
-    if (kind == FAREWELL_RESULT && outcome != ATTEMPTS_REPLIED &&
-        instant_reached(now, attempt->deadline)) {
+    bool is_late = outcome == ATTEMPTS_FAILED && instant_reached(now, attempt->deadline);
+    if (kind == FAREWELL_RESULT && (outcome == ATTEMPTS_NOTHING || is_late)) {
         attempt_become_lapsed(attempts, attempt, cpu, now, ret_farewell);
         return;
     }

@@ -97,44 +97,7 @@ err_t
 attempts_new(const struct attempts_config *config, struct attempts **ret_attempts) MUST_USE;
 void attempts_free(struct attempts *attempts);
 
-/* ---- a copy arrives --------------------------------------------------------------------- */
-
-struct attempts_offer {
-    struct attempt_key key;
-    enum attempts_lane lane;
-    bool is_hedge;
-    instant_t deadline;
-    size_t input_size;
-    void *owner;
-};
-
-enum attempts_verdict {
-    ATTEMPTS_START,    /* ADMITTED: give it a fiber */
-    ATTEMPTS_WAIT,     /* QUEUED */
-    ATTEMPTS_BUSY,     /* say BUSY */
-    ATTEMPTS_EXPIRED,  /* say RESULT expired */
-    ATTEMPTS_BURIED,   /* say nothing: its cancel was acknowledged before it came */
-    ATTEMPTS_DUPLICATE /* say nothing: it is here, or was */
-};
-
-/* ret_attempt is set on START and WAIT: only then the owner was taken. */
-enum attempts_verdict attempts_offer(struct attempts *attempts,
-    const struct attempts_offer *offer, instant_t now, struct attempt **ret_attempt);
-/* Take back an offer that could not be given a fiber: as if it had been refused as BUSY. */
-void attempts_withdraw(struct attempts *attempts, struct attempt *attempt);
-/* Admit the next one that waits and has a slot; NULL when there is none.  Give it a fiber. */
-struct attempt *attempts_next(struct attempts *attempts);
-
-/* ---- it runs, and ends -------------------------------------------------------------------- */
-
-/* The fiber is there: true and RUNNING (say STARTED), or false: do not run it, end it. */
-bool attempts_begin(struct attempts *attempts, struct attempt *attempt, instant_t now);
-
-enum attempts_outcome {
-    ATTEMPTS_NOTHING, /* returned without a word, because it was stopped */
-    ATTEMPTS_REPLIED, /* with a result */
-    ATTEMPTS_FAILED
-};
+/* ---- how a copy leaves --------------------------------------------------------------- */
 
 enum attempts_farewell_kind {
     FAREWELL_NONE,
@@ -164,7 +127,48 @@ struct attempts_farewell {
     duration_t stopped_after; /* from the CANCEL's arrival to the work's end */
 };
 
-/* The fiber has left the handler.  Frees the slot: call attempts_next() until NULL. */
+/* ---- a copy arrives --------------------------------------------------------------------- */
+
+struct attempts_offer {
+    struct attempt_key key;
+    enum attempts_lane lane;
+    bool is_hedge;
+    instant_t deadline;
+    size_t input_size;
+    void *owner;
+};
+
+enum attempts_verdict {
+    ATTEMPTS_START,    /* ADMITTED: give it a fiber */
+    ATTEMPTS_WAIT,     /* QUEUED */
+    ATTEMPTS_BUSY,     /* say BUSY */
+    ATTEMPTS_EXPIRED,  /* say RESULT expired */
+    ATTEMPTS_BURIED,   /* say nothing: its cancel was acknowledged before it came */
+    ATTEMPTS_DUPLICATE /* say nothing: it is here, or was */
+};
+
+/* ret_attempt is set on START and WAIT: only then the owner was taken. */
+enum attempts_verdict attempts_offer(struct attempts *attempts,
+    const struct attempts_offer *offer, instant_t now, struct attempt **ret_attempt);
+/* Take back an offer that could not be given a fiber: as if it had been refused as BUSY. */
+void attempts_withdraw(struct attempts *attempts, struct attempt *attempt);
+/* Admit the next one that waits and has a slot: give it a fiber.  NULL with an EXPIRED
+ * farewell: that one is out of time, call again; NULL without: there is none. */
+struct attempt *
+attempts_next(struct attempts *attempts, instant_t now, struct attempts_farewell *ret_farewell);
+
+/* ---- it runs, and ends -------------------------------------------------------------------- */
+
+/* The fiber is there: true and RUNNING (say STARTED), or false: do not run it, end it. */
+bool attempts_begin(struct attempts *attempts, struct attempt *attempt, instant_t now);
+
+enum attempts_outcome {
+    ATTEMPTS_NOTHING, /* returned without a word, because it was stopped */
+    ATTEMPTS_REPLIED, /* with a result */
+    ATTEMPTS_FAILED
+};
+
+/* The fiber has left the handler.  Frees the slot: call attempts_next(). */
 void
 attempts_end(struct attempts *attempts, struct attempt *attempt, enum attempts_outcome outcome,
     duration_t cpu, instant_t now, struct attempts_farewell *ret_farewell);
