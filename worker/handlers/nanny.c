@@ -15,6 +15,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -96,7 +98,7 @@ become_command(const struct nanny_command *command, int error_fd, pid_t nanny_pi
 {
     const struct rlimit no_core = { 0, 0 };
     int error = 0;
-    int high[4];
+    int high[4] = { -1, -1, -1, -1 };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != nanny_pid) {
         _exit(127); /* it died before that line */
@@ -114,6 +116,11 @@ become_command(const struct nanny_command *command, int error_fd, pid_t nanny_pi
     }
     for (int i = 0; i < 3 && error == 0; i++) {
         error = dup2(high[i], i) < 0 ? errno : 0;
+    }
+    /* The worker's own are close-on-exec; those that it inherited need not be. */
+    if (close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0 && error == 0 &&
+        errno != ENOSYS) {
+        error = errno;
     }
     if (error == 0) {
         execve(command->argv[0], command->argv, command->environment);

@@ -274,8 +274,21 @@ receive_request(int socket_fd, struct request *request, size_t *ret_size)
     return true;
 }
 
-/* A nanny ends when it has no child left.  One that was killed leaves orphans, and only
- * such a one: whoever is our child and no nanny is to go. */
+static bool
+forget_nanny(pid_t pid)
+{
+    for (uint32_t i = 0; i < nannies.count; i++) {
+        if (nannies.pids[i] == pid) {
+            nannies.pids[i] = nannies.pids[--nannies.count];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A nanny ends when it has no child left; one that was killed leaves orphans, and only such
+ * a one.  So who is our child and no nanny is to go; and when one has gone, its children
+ * have become ours: look again. */
 static void
 reap_nannies(void)
 {
@@ -283,12 +296,8 @@ reap_nannies(void)
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (uint32_t i = 0; i < nannies.count; i++) {
-            if (nannies.pids[i] == pid) {
-                nannies.pids[i] = nannies.pids[--nannies.count];
-                has_orphans = has_orphans || !WIFEXITED(status);
-            }
-        }
+        bool was_nanny = forget_nanny(pid);
+        has_orphans = has_orphans || !was_nanny || !WIFEXITED(status);
     }
     if (has_orphans) {
         nanny_kill_children_but(nannies.pids, nannies.count);
