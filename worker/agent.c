@@ -60,7 +60,7 @@ agent_free(struct agent *agent)
     free(agent);
 }
 
-/* ---- what the link brings ------------------------------------------------------------------ */
+/* ---- what the link brings ------------------------------------------------------------ */
 
 struct agent_port *
 agent_port_add(struct agent *agent, const struct agent_link *link)
@@ -200,12 +200,11 @@ on_cancel(struct agent_port *port, const struct wire_cancel *cancel)
 {
     struct agent *agent = port->agent;
     struct attempts_farewell farewell;
-    struct attempt *stop;
     struct attempt_key key = { .job = cancel->id.job, .attempt = cancel->id.attempt };
     agent_lock(agent);
     key.session = port->session;
-    attempts_cancel(agent->attempts, &key, cancel->cause, clock_now(), &farewell, &stop);
-    struct hr_ctx *ctx = hold_ctx(stop);
+    attempts_cancel(agent->attempts, &key, cancel->cause, clock_now(), &farewell);
+    struct hr_ctx *ctx = hold_ctx(farewell.stop);
     agent_unlock(agent);
     stop_ctx(ctx, cancel->cause);
     if (farewell.kind != FAREWELL_NONE) {
@@ -224,22 +223,21 @@ agent_on_message(struct agent_port *port, const struct wire_msg *msg)
     }
 }
 
-/* ---- stopping --------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------ */
 
 static void
 stop_copies(struct agent *agent, uint64_t session, bool is_orphan, enum agent_cause cause)
 {
+    const struct attempts_order order = { session, is_orphan, cause };
     bool is_more = agent->attempts != NULL;
     while (is_more) {
-        struct attempts_farewell farewell;
-        struct attempt *stop = NULL;
+        struct attempts_farewell farewell = { .kind = FAREWELL_NONE };
         agent_lock(agent);
-        is_more = attempts_stop_one(
-            agent->attempts, session, is_orphan, cause, clock_now(), &farewell, &stop);
-        struct hr_ctx *ctx = is_more ? hold_ctx(stop) : NULL;
+        is_more = attempts_stop_one(agent->attempts, &order, clock_now(), &farewell);
+        struct hr_ctx *ctx = hold_ctx(farewell.stop);
         agent_unlock(agent);
         stop_ctx(ctx, cause);
-        if (is_more && stop == NULL) {
+        if (is_more && farewell.stop == NULL) {
             agent_say_farewell(agent, &farewell);
         }
     }

@@ -146,10 +146,11 @@ end_on_fiber(struct work *work)
 {
     struct agent *agent = work->agent;
     struct attempts_farewell farewell;
-    instant_t now = clock_now();
+    const struct attempts_ending ending = { .outcome = outcome_of(&work->run),
+        .cpu = duration_ns(work->run.cpu_ns),
+        .at = clock_now() };
     agent_lock(agent);
-    attempts_end(agent->attempts, work->attempt, outcome_of(&work->run),
-        duration_ns(work->run.cpu_ns), now, &farewell);
+    attempts_end(agent->attempts, work->attempt, &ending, &farewell);
     agent_unlock(agent);
     CHECK(farewell.owner == work);
     agent_say_result(work, &farewell);

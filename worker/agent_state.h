@@ -67,7 +67,7 @@ agent_unlock(struct agent *agent)
     pthread_mutex_unlock(&agent->lock);
 }
 
-/* ---- agent_say.c: never with the lock held ---------------------------------------------- */
+/* ---- agent_say.c: never with the lock held ------------------------------------------- */
 
 err_t agent_say(struct agent *agent, struct agent_port *port, const struct wire_msg *msg);
 /* The port of that copy's session while it is up, else NULL: a copy is only ever spoken of
@@ -82,7 +82,7 @@ void agent_say_result(struct work *work, const struct attempts_farewell *farewel
 void agent_say_load(struct agent *agent);
 void agent_say_if_idle(struct agent *agent);
 
-/* ---- agent_run.c ------------------------------------------------------------------------- */
+/* ---- agent_run.c --------------------------------------------------------------------- */
 
 /* NULL: no memory. */
 struct work *agent_run_new(struct agent_port *port, const struct handler *handler,

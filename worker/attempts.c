@@ -83,7 +83,7 @@ attempts_free(struct attempts *attempts)
 static void leave(struct attempts *attempts, struct attempt *attempt,
     enum attempts_farewell_kind kind, instant_t now, struct attempts_farewell *ret_farewell);
 
-/* ---- finding by key --------------------------------------------------------------------- */
+/* ---- finding by key ------------------------------------------------------------------ */
 
 static uint32_t
 key_bucket(const struct attempts *attempts, const struct attempt_key *key)
@@ -118,7 +118,7 @@ unlink_key(struct attempts *attempts, const struct attempt *attempt)
     *link = attempt->hash_next;
 }
 
-/* ---- lists ------------------------------------------------------------------------------ */
+/* ---- lists --------------------------------------------------------------------------- */
 
 static void
 queue_push(struct attempts *attempts, struct attempt *attempt)
@@ -206,7 +206,7 @@ attempt_become_free(struct attempts *attempts, struct attempt *attempt)
     attempts->free_head = attempt_index(attempts, attempt);
 }
 
-/* ---- a copy arrives --------------------------------------------------------------------- */
+/* ---- a copy arrives ------------------------------------------------------------------ */
 
 static enum attempts_verdict
 judge(const struct attempts *attempts, const struct attempts_offer *offer)
@@ -311,7 +311,7 @@ attempts_next(struct attempts *attempts, instant_t now, struct attempts_farewell
     return NULL;
 }
 
-/* ---- it runs, and ends -------------------------------------------------------------------- */
+/* ---- it runs, and ends --------------------------------------------------------------- */
 
 bool
 attempts_begin(struct attempts *attempts, struct attempt *attempt, instant_t now)
@@ -382,8 +382,8 @@ fate_of(const struct attempt *attempt, enum attempts_outcome outcome)
 }
 
 static void
-attempt_become_lapsed(struct attempts *attempts, struct attempt *attempt, duration_t cpu,
-    instant_t now, struct attempts_farewell *ret_farewell)
+attempt_become_lapsed(struct attempts *attempts, struct attempt *attempt,
+    const struct attempts_ending *ending, struct attempts_farewell *ret_farewell)
 {
     CHECK(attempt->state == ATTEMPTS_RUNNING);
     *ret_farewell = (struct attempts_farewell){ .key = attempt->key, .owner = attempt->owner };
@@ -391,21 +391,22 @@ attempt_become_lapsed(struct attempts *attempts, struct attempt *attempt, durati
     input_give(attempts, attempt);
     attempt->state = ATTEMPTS_LAPSED;
     attempt->owner = NULL;
-    attempt->ended_at = now;
-    attempt->cpu = cpu;
+    attempt->ended_at = ending->at;
+    attempt->cpu = ending->cpu;
     attempts->counts.lapsed_count++;
 }
 
 void
-attempts_end(struct attempts *attempts, struct attempt *attempt, enum attempts_outcome outcome,
-    duration_t cpu, instant_t now, struct attempts_farewell *ret_farewell)
+attempts_end(struct attempts *attempts, struct attempt *attempt,
+    const struct attempts_ending *ending, struct attempts_farewell *ret_farewell)
 {
     CHECK(attempt->state == ATTEMPTS_ADMITTED || attempt->state == ATTEMPTS_RUNNING);
 
+    enum attempts_outcome outcome = ending->outcome;
     enum attempts_farewell_kind kind = farewell_of(attempt, outcome);
-    bool is_late = outcome == ATTEMPTS_FAILED && instant_reached(now, attempt->deadline);
+    bool is_late = outcome == ATTEMPTS_FAILED && instant_reached(ending->at, attempt->deadline);
     if (kind == FAREWELL_RESULT && (outcome == ATTEMPTS_NOTHING || is_late)) {
-        attempt_become_lapsed(attempts, attempt, cpu, now, ret_farewell);
+        attempt_become_lapsed(attempts, attempt, ending, ret_farewell);
         return;
     }
     if (kind == FAREWELL_RESULT && outcome == ATTEMPTS_REPLIED) {
@@ -417,10 +418,10 @@ attempts_end(struct attempts *attempts, struct attempt *attempt, enum attempts_o
         .kind = kind,
         .fate = kind == FAREWELL_ACK ? fate_of(attempt, outcome) : ATTEMPTS_FATE_NONE,
     };
-    bid_farewell(attempts, attempt, cpu, now, ret_farewell);
+    bid_farewell(attempts, attempt, ending->cpu, ending->at, ret_farewell);
 }
 
-/* ---- it is to stop --------------------------------------------------------------------------- */
+/* ---- it is to stop ------------------------------------------------------------------- */
 
 /* For one that holds no slot: it waits, or it lapsed. */
 static void
@@ -440,10 +441,9 @@ leave(struct attempts *attempts, struct attempt *attempt, enum attempts_farewell
 
 void
 attempts_cancel(struct attempts *attempts, const struct attempt_key *key, uint32_t cause,
-    instant_t now, struct attempts_farewell *ret_farewell, struct attempt **ret_stop)
+    instant_t now, struct attempts_farewell *ret_farewell)
 {
     *ret_farewell = (struct attempts_farewell){ .key = *key };
-    *ret_stop = NULL;
     struct attempt *attempt = find(attempts, key);
     if (attempt == NULL) {
         if (graves_has(attempts->done, key) || graves_has(attempts->buried, key)) {
@@ -466,40 +466,36 @@ attempts_cancel(struct attempts *attempts, const struct attempt_key *key, uint32
             attempt->is_cancelled = true;
             attempt->cancelled_at = now;
             attempt->cause = cause;
-            *ret_stop = attempt;
+            ret_farewell->stop = attempt;
         }
         break;
     }
 }
 
 bool
-attempts_stop_one(struct attempts *attempts, uint64_t session, bool is_orphan, uint32_t cause,
-    instant_t now, struct attempts_farewell *ret_farewell, struct attempt **ret_stop)
+attempts_stop_one(struct attempts *attempts, const struct attempts_order *order, instant_t now,
+    struct attempts_farewell *ret_farewell)
 {
     for (uint32_t i = 0; i < attempts->all_count; i++) {
         struct attempt *attempt = &attempts->all[i];
-        if (attempt->state == ATTEMPTS_FREE ||
-            (session != 0 && attempt->key.session != session)) {
+        bool is_told = attempt->is_stopped_here && (attempt->is_orphan || !order->is_orphan);
+        if (attempt->state == ATTEMPTS_FREE || is_told ||
+            (order->session != 0 && attempt->key.session != order->session)) {
             continue;
         }
         if (attempt->state == ATTEMPTS_QUEUED || attempt->state == ATTEMPTS_LAPSED) {
             enum attempts_farewell_kind kind =
                 attempt->state == ATTEMPTS_QUEUED ? FAREWELL_BUSY : FAREWELL_EXPIRED;
-            leave(attempts, attempt, is_orphan ? FAREWELL_NONE : kind, now, ret_farewell);
-            *ret_stop = NULL;
+            leave(
+                attempts, attempt, order->is_orphan ? FAREWELL_NONE : kind, now, ret_farewell);
             return true;
         }
-        bool is_told = attempt->is_stopped_here && (attempt->is_orphan || !is_orphan);
-        if (is_told) {
-            continue;
-        }
         attempt->is_stopped_here = true;
-        attempt->is_orphan = attempt->is_orphan || is_orphan;
+        attempt->is_orphan = attempt->is_orphan || order->is_orphan;
         if (!attempt->is_cancelled) {
-            attempt->cause = cause;
+            attempt->cause = order->cause;
         }
-        *ret_farewell = (struct attempts_farewell){ .key = attempt->key };
-        *ret_stop = attempt;
+        *ret_farewell = (struct attempts_farewell){ .key = attempt->key, .stop = attempt };
         return true;
     }
     return false;
@@ -543,7 +539,7 @@ attempts_expire_one(
     return false;
 }
 
-/* ---- looking in ---------------------------------------------------------------------------- */
+/* ---- looking in ---------------------------------------------------------------------- */
 
 const struct attempts_counts *
 attempts_counts(const struct attempts *attempts)

@@ -120,14 +120,15 @@ struct attempts_farewell {
     enum attempts_farewell_kind kind;
     enum attempts_fate fate; /* of an ACK */
     struct attempt_key key;
-    void *owner; /* given back; NULL when it stays (LAPSED) or was given back */
+    struct attempt *stop; /* still here: its work must be told to stop; else NULL */
+    void *owner;          /* given back; NULL when it stays, or was given back before */
     duration_t queued;
     duration_t ran;
     duration_t cpu;
     duration_t stopped_after; /* from the CANCEL's arrival to the work's end */
 };
 
-/* ---- a copy arrives --------------------------------------------------------------------- */
+/* ---- a copy arrives ------------------------------------------------------------------ */
 
 struct attempts_offer {
     struct attempt_key key;
@@ -157,7 +158,7 @@ void attempts_withdraw(struct attempts *attempts, struct attempt *attempt);
 struct attempt *
 attempts_next(struct attempts *attempts, instant_t now, struct attempts_farewell *ret_farewell);
 
-/* ---- it runs, and ends -------------------------------------------------------------------- */
+/* ---- it runs, and ends --------------------------------------------------------------- */
 
 /* The fiber is there: true and RUNNING (say STARTED), or false: do not run it, end it. */
 bool attempts_begin(struct attempts *attempts, struct attempt *attempt, instant_t now);
@@ -168,23 +169,33 @@ enum attempts_outcome {
     ATTEMPTS_FAILED
 };
 
+struct attempts_ending {
+    enum attempts_outcome outcome;
+    duration_t cpu;
+    instant_t at;
+};
+
 /* The fiber has left the handler.  Frees the slot: call attempts_next(). */
-void
-attempts_end(struct attempts *attempts, struct attempt *attempt, enum attempts_outcome outcome,
-    duration_t cpu, instant_t now, struct attempts_farewell *ret_farewell);
+void attempts_end(struct attempts *attempts, struct attempt *attempt,
+    const struct attempts_ending *ending, struct attempts_farewell *ret_farewell);
 
-/* ---- it is to stop --------------------------------------------------------------------------- */
+/* ---- it is to stop ------------------------------------------------------------------- */
 
-/* A CANCEL came.  ret_stop is the copy whose work must be told to stop, or NULL. */
+/* A CANCEL came. */
 void attempts_cancel(struct attempts *attempts, const struct attempt_key *key, uint32_t cause,
-    instant_t now, struct attempts_farewell *ret_farewell, struct attempt **ret_stop);
+    instant_t now, struct attempts_farewell *ret_farewell);
 
-/* One more copy of a session (0: of all) to be stopped by the worker's own decision; call
- * until it returns false.  A waiting copy leaves with its farewell (BUSY, or none when
- * orphan); a running one is ret_stop. */
-bool
-attempts_stop_one(struct attempts *attempts, uint64_t session, bool is_orphan, uint32_t cause,
-    instant_t now, struct attempts_farewell *ret_farewell, struct attempt **ret_stop);
+/* The worker's own decision. */
+struct attempts_order {
+    uint64_t session; /* 0: of all */
+    bool is_orphan;   /* nobody waits for it: no frame */
+    uint32_t cause;
+};
+
+/* One more copy is to stop; call until it returns false.  A waiting copy leaves with its
+ * farewell (BUSY, or none when orphan); a running one is ret_farewell->stop. */
+bool attempts_stop_one(struct attempts *attempts, const struct attempts_order *order,
+    instant_t now, struct attempts_farewell *ret_farewell);
 /* Hand back one that waits, with BUSY; call until it returns false. */
 bool attempts_hand_back_one(
     struct attempts *attempts, instant_t now, struct attempts_farewell *ret_farewell);
@@ -192,7 +203,7 @@ bool attempts_hand_back_one(
 bool attempts_expire_one(
     struct attempts *attempts, instant_t now, struct attempts_farewell *ret_farewell);
 
-/* ---- looking in ---------------------------------------------------------------------------- */
+/* ---- looking in ---------------------------------------------------------------------- */
 
 struct attempts_counts {
     uint32_t busy_slots_count[ATTEMPTS_LANES_COUNT];

@@ -52,7 +52,7 @@ offer_next(struct fixture *fx, struct attempt **ret_attempt)
     return attempts_offer(fx->attempts, &offer, fx->now, ret_attempt);
 }
 
-/* ---- arriving ------------------------------------------------------------------------------ */
+/* ---- arriving ------------------------------------------------------------------------ */
 
 /* GOAL    beyond slots and queue the answer is BUSY, and a slot that falls free goes to the
  *         one that waited longest.
@@ -74,7 +74,8 @@ attempts_full_worker_says_busy(void)
     CU_ASSERT_PTR_NULL(attempts_next(fx.attempts, fx.now, &farewell));
 
     CU_ASSERT_TRUE(attempts_begin(fx.attempts, first, fx.now));
-    attempts_end(fx.attempts, first, ATTEMPTS_REPLIED, DURATION_ZERO, fx.now, &farewell);
+    attempts_end(fx.attempts, first,
+        &(struct attempts_ending){ ATTEMPTS_REPLIED, DURATION_ZERO, fx.now }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_RESULT);
     CU_ASSERT_PTR_EQUAL(attempts_next(fx.attempts, fx.now, &farewell), waiting[0]);
     CU_ASSERT_PTR_NULL(attempts_next(fx.attempts, fx.now, &farewell));
@@ -100,8 +101,10 @@ attempts_hedge_never_queues(void)
     other.is_hedge = true;
     ASSERT_I64_EQ(attempts_offer(fx.attempts, &other, fx.now, &waiting), ATTEMPTS_BUSY);
 
-    attempts_end(fx.attempts, attempt, ATTEMPTS_NOTHING, DURATION_ZERO,
-        instant_add(fx.now, duration_ms(100)), &farewell);
+    attempts_end(fx.attempts, attempt,
+        &(struct attempts_ending){
+            ATTEMPTS_NOTHING, DURATION_ZERO, instant_add(fx.now, duration_ms(100)) },
+        &farewell);
     struct attempts_offer third = offer_of(&fx, 102);
     third.is_hedge = true;
     ASSERT_I64_EQ(attempts_offer(fx.attempts, &third, fx.now, &waiting), ATTEMPTS_BUSY);
@@ -166,7 +169,8 @@ attempts_expired_work_does_not_start(void)
     ASSERT_I64_EQ(offer_next(&fx, &third), ATTEMPTS_WAIT);
     instant_t late = instant_add(fx.now, duration_ms(100));
     CU_ASSERT_FALSE(attempts_begin(fx.attempts, first, late));
-    attempts_end(fx.attempts, first, ATTEMPTS_NOTHING, DURATION_ZERO, late, &farewell);
+    attempts_end(fx.attempts, first,
+        &(struct attempts_ending){ ATTEMPTS_NOTHING, DURATION_ZERO, late }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_EXPIRED);
 
     CU_ASSERT_PTR_NULL(attempts_next(fx.attempts, late, &farewell));
@@ -193,7 +197,8 @@ attempts_duplicate_is_ignored(void)
     ASSERT_I64_EQ(attempts_offer(fx.attempts, &offer, fx.now, &attempt), ATTEMPTS_START);
     ASSERT_I64_EQ(attempts_offer(fx.attempts, &offer, fx.now, &again), ATTEMPTS_DUPLICATE);
     CU_ASSERT_TRUE(attempts_begin(fx.attempts, attempt, fx.now));
-    attempts_end(fx.attempts, attempt, ATTEMPTS_REPLIED, DURATION_ZERO, fx.now, &farewell);
+    attempts_end(fx.attempts, attempt,
+        &(struct attempts_ending){ ATTEMPTS_REPLIED, DURATION_ZERO, fx.now }, &farewell);
     ASSERT_I64_EQ(attempts_offer(fx.attempts, &offer, fx.now, &again), ATTEMPTS_DUPLICATE);
     /* The same numbers over a new link are another copy. */
     offer.key.session = 2;
@@ -202,7 +207,7 @@ attempts_duplicate_is_ignored(void)
     fixture_fini(&fx);
 }
 
-/* ---- cancelling ------------------------------------------------------------------------------ */
+/* ---- cancelling ---------------------------------------------------------------------- */
 
 /* GOAL    a CANCEL that overtakes its JOB is acknowledged (not_seen), and the JOB is dropped
  *         in silence when it comes. */
@@ -210,19 +215,18 @@ static void
 attempts_cancel_before_job_leaves_a_grave(void)
 {
     struct fixture fx;
-    struct attempt *stop;
     struct attempt *attempt = NULL;
     struct attempts_farewell farewell;
     fixture_init(&fx, /* slots_count= */ 1, /* queue_max= */ 0);
     struct attempts_offer offer = offer_of(&fx, 9);
-    attempts_cancel(fx.attempts, &offer.key, CAUSE_USER, fx.now, &farewell, &stop);
+    attempts_cancel(fx.attempts, &offer.key, CAUSE_USER, fx.now, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_ACK);
     ASSERT_I64_EQ(farewell.fate, ATTEMPTS_FATE_NOT_SEEN);
-    CU_ASSERT_PTR_NULL(stop);
+    CU_ASSERT_PTR_NULL(farewell.stop);
     ASSERT_I64_EQ(attempts_offer(fx.attempts, &offer, fx.now, &attempt), ATTEMPTS_BURIED);
     CU_ASSERT_PTR_NULL(attempt);
     /* Once is enough: the second CANCEL was acknowledged by the first one's answer. */
-    attempts_cancel(fx.attempts, &offer.key, CAUSE_USER, fx.now, &farewell, &stop);
+    attempts_cancel(fx.attempts, &offer.key, CAUSE_USER, fx.now, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_NONE);
     fixture_fini(&fx);
 }
@@ -251,7 +255,6 @@ attempts_waiting_copy_is_dequeued(void)
 {
     struct fixture fx;
     struct attempt *attempt;
-    struct attempt *stop;
     struct attempts_farewell farewell;
     fixture_init(&fx, /* slots_count= */ 1, /* queue_max= */ 3);
     struct attempt_key keys[4];
@@ -261,24 +264,23 @@ attempts_waiting_copy_is_dequeued(void)
     }
     static const unsigned order[] = { 2, 1, 3 }; /* middle, head, tail */
     for (unsigned i = 0; i < ARRAY_COUNT(order); i++) {
-        attempts_cancel(fx.attempts, &keys[order[i]], CAUSE_USER, fx.now, &farewell, &stop);
+        attempts_cancel(fx.attempts, &keys[order[i]], CAUSE_USER, fx.now, &farewell);
         ASSERT_I64_EQ(farewell.kind, FAREWELL_ACK);
         ASSERT_I64_EQ(farewell.fate, ATTEMPTS_FATE_DEQUEUED);
         CU_ASSERT_PTR_EQUAL(farewell.owner, &fx);
-        CU_ASSERT_PTR_NULL(stop);
+        CU_ASSERT_PTR_NULL(farewell.stop);
         attempts_check(fx.attempts);
     }
     ASSERT_I64_EQ(attempts_counts(fx.attempts)->queued_count, 0);
     fixture_fini(&fx);
 }
 
-/* GOAL    a copy that ran tells how long it took to stop, and what it had used. */
+/* GOAL    a copy that ran tells how long it took to farewell.stop, and what it had used. */
 static void
 attempts_stop_is_measured(void)
 {
     struct fixture fx;
     struct attempt *attempt;
-    struct attempt *stop;
     struct attempts_farewell farewell;
     fixture_init(&fx, /* slots_count= */ 1, /* queue_max= */ 0);
     ASSERT_I64_EQ(offer_next(&fx, &attempt), ATTEMPTS_START);
@@ -287,11 +289,12 @@ attempts_stop_is_measured(void)
     instant_t cancelled = instant_add(fx.now, duration_ms(10));
     instant_t ended = instant_add(fx.now, duration_ms(13));
     CU_ASSERT_TRUE(attempts_begin(fx.attempts, attempt, begun));
-    attempts_cancel(fx.attempts, &key, CAUSE_USER, cancelled, &farewell, &stop);
+    attempts_cancel(fx.attempts, &key, CAUSE_USER, cancelled, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_NONE);
-    CU_ASSERT_PTR_EQUAL(stop, attempt);
-    ASSERT_I64_EQ(stop->cause, CAUSE_USER);
-    attempts_end(fx.attempts, attempt, ATTEMPTS_NOTHING, duration_us(700), ended, &farewell);
+    CU_ASSERT_PTR_EQUAL(farewell.stop, attempt);
+    ASSERT_I64_EQ(farewell.stop->cause, CAUSE_USER);
+    attempts_end(fx.attempts, attempt,
+        &(struct attempts_ending){ ATTEMPTS_NOTHING, duration_us(700), ended }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_ACK);
     ASSERT_I64_EQ(farewell.fate, ATTEMPTS_FATE_STOPPED);
     ASSERT_I64_EQ(farewell.queued.ns, duration_ms(2).ns);
@@ -308,21 +311,21 @@ attempts_lapsed_copy_acknowledges_its_cancel(void)
 {
     struct fixture fx;
     struct attempt *attempt;
-    struct attempt *stop;
     struct attempts_farewell farewell;
     fixture_init(&fx, /* slots_count= */ 1, /* queue_max= */ 0);
     ASSERT_I64_EQ(offer_next(&fx, &attempt), ATTEMPTS_START);
     struct attempt_key key = attempt->key;
     CU_ASSERT_TRUE(attempts_begin(fx.attempts, attempt, fx.now));
     instant_t late = instant_add(fx.now, duration_ms(101));
-    attempts_end(fx.attempts, attempt, ATTEMPTS_NOTHING, duration_us(5), late, &farewell);
+    attempts_end(fx.attempts, attempt,
+        &(struct attempts_ending){ ATTEMPTS_NOTHING, duration_us(5), late }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_NONE);
     CU_ASSERT_PTR_EQUAL(farewell.owner, &fx);
     ASSERT_I64_EQ(attempts_counts(fx.attempts)->running_count, 0);
     CU_ASSERT_FALSE(attempts_is_idle(fx.attempts));
 
     attempts_cancel(
-        fx.attempts, &key, CAUSE_USER, instant_add(late, duration_ms(1)), &farewell, &stop);
+        fx.attempts, &key, CAUSE_USER, instant_add(late, duration_ms(1)), &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_ACK);
     ASSERT_I64_EQ(farewell.fate, ATTEMPTS_FATE_STOPPED);
     ASSERT_I64_EQ(farewell.ran.ns, duration_ms(101).ns);
@@ -334,7 +337,8 @@ attempts_lapsed_copy_acknowledges_its_cancel(void)
     /* Without one it says so itself, some time later. */
     ASSERT_I64_EQ(offer_next(&fx, &attempt), ATTEMPTS_START);
     CU_ASSERT_TRUE(attempts_begin(fx.attempts, attempt, fx.now));
-    attempts_end(fx.attempts, attempt, ATTEMPTS_NOTHING, DURATION_ZERO, late, &farewell);
+    attempts_end(fx.attempts, attempt,
+        &(struct attempts_ending){ ATTEMPTS_NOTHING, DURATION_ZERO, late }, &farewell);
     CU_ASSERT_FALSE(
         attempts_expire_one(fx.attempts, instant_add(late, duration_ms(2999)), &farewell));
     CU_ASSERT_TRUE(
@@ -343,7 +347,7 @@ attempts_lapsed_copy_acknowledges_its_cancel(void)
     fixture_fini(&fx);
 }
 
-/* ---- a worker that stops, a link that is lost ------------------------------------------------ */
+/* ---- a worker that stops, a link that is lost ---------------------------------------- */
 
 /* GOAL    only the copies of the lost session go, without a word; those of another stay. */
 static void
@@ -351,7 +355,6 @@ attempts_orphans_leave_without_a_word(void)
 {
     struct fixture fx;
     struct attempt *attempts[3];
-    struct attempt *stop;
     struct attempts_farewell farewell;
     fixture_init(&fx, /* slots_count= */ 2, /* queue_max= */ 2);
     for (uint32_t i = 0; i < 3; i++) {
@@ -364,17 +367,19 @@ attempts_orphans_leave_without_a_word(void)
     unsigned running_count = 0;
     unsigned waiting_count = 0;
     while (attempts_stop_one(
-        fx.attempts, /* session= */ 1, /* is_orphan= */ true, 32, fx.now, &farewell, &stop)) {
+        fx.attempts, &(struct attempts_order){ 1, true, 32 }, fx.now, &farewell)) {
         ASSERT_I64_EQ(farewell.kind, FAREWELL_NONE);
-        CU_ASSERT_TRUE(stop == NULL || stop == attempts[0]);
-        running_count += stop != NULL;
-        waiting_count += stop == NULL;
+        CU_ASSERT_TRUE(farewell.stop == NULL || farewell.stop == attempts[0]);
+        running_count += farewell.stop != NULL;
+        waiting_count += farewell.stop == NULL;
     }
     ASSERT_I64_EQ(running_count, 1);
     ASSERT_I64_EQ(waiting_count, 1);
-    attempts_end(fx.attempts, attempts[0], ATTEMPTS_REPLIED, DURATION_ZERO, fx.now, &farewell);
+    attempts_end(fx.attempts, attempts[0],
+        &(struct attempts_ending){ ATTEMPTS_REPLIED, DURATION_ZERO, fx.now }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_NONE);
-    attempts_end(fx.attempts, attempts[1], ATTEMPTS_REPLIED, DURATION_ZERO, fx.now, &farewell);
+    attempts_end(fx.attempts, attempts[1],
+        &(struct attempts_ending){ ATTEMPTS_REPLIED, DURATION_ZERO, fx.now }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_RESULT);
     fixture_fini(&fx);
 }
@@ -387,7 +392,6 @@ attempts_drain_then_shutdown(void)
     struct fixture fx;
     struct attempt *running[2];
     struct attempt *waiting;
-    struct attempt *stop;
     struct attempts_farewell farewell;
     fixture_init(&fx, /* slots_count= */ 2, /* queue_max= */ 2);
     offer_next(&fx, &running[0]);
@@ -400,14 +404,16 @@ attempts_drain_then_shutdown(void)
     CU_ASSERT_FALSE(attempts_hand_back_one(fx.attempts, fx.now, &farewell));
     unsigned stops_count = 0;
     while (attempts_stop_one(
-        fx.attempts, /* session= */ 0, /* is_orphan= */ false, 7, fx.now, &farewell, &stop)) {
-        CU_ASSERT_PTR_NOT_NULL(stop);
+        fx.attempts, &(struct attempts_order){ 0, false, 7 }, fx.now, &farewell)) {
+        CU_ASSERT_PTR_NOT_NULL(farewell.stop);
         stops_count++;
     }
     ASSERT_I64_EQ(stops_count, 2);
-    attempts_end(fx.attempts, running[0], ATTEMPTS_NOTHING, DURATION_ZERO, fx.now, &farewell);
+    attempts_end(fx.attempts, running[0],
+        &(struct attempts_ending){ ATTEMPTS_NOTHING, DURATION_ZERO, fx.now }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_STOPPED);
-    attempts_end(fx.attempts, running[1], ATTEMPTS_REPLIED, DURATION_ZERO, fx.now, &farewell);
+    attempts_end(fx.attempts, running[1],
+        &(struct attempts_ending){ ATTEMPTS_REPLIED, DURATION_ZERO, fx.now }, &farewell);
     ASSERT_I64_EQ(farewell.kind, FAREWELL_RESULT);
     fixture_fini(&fx);
 }

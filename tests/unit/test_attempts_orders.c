@@ -116,8 +116,8 @@ world_end(struct world *world, enum attempts_outcome outcome)
     bool is_late = instant_reached(world->fx.now, world->copy->deadline);
     bool lapses = world->has_begun && !world->was_cancelled && !world->copy->is_stopped_here &&
                   (outcome == ATTEMPTS_NOTHING || (outcome == ATTEMPTS_FAILED && is_late));
-    attempts_end(
-        world->fx.attempts, world->copy, outcome, DURATION_ZERO, world->fx.now, &farewell);
+    attempts_end(world->fx.attempts, world->copy,
+        &(struct attempts_ending){ outcome, DURATION_ZERO, world->fx.now }, &farewell);
     world_hear(world, &farewell);
     world->has_fiber = false;
     world->is_lapsed = lapses;
@@ -157,14 +157,13 @@ static bool
 world_step_stop(struct world *world, bool is_orphan)
 {
     struct attempts_farewell farewell;
-    struct attempt *stop;
     bool is_new = false;
     world->is_orphan = world->is_orphan || (is_orphan && !world->is_gone);
-    while (attempts_stop_one(
-        world->fx.attempts, /* session= */ 1, is_orphan, 32, world->fx.now, &farewell, &stop)) {
+    while (attempts_stop_one(world->fx.attempts, &(struct attempts_order){ 1, is_orphan, 32 },
+        world->fx.now, &farewell)) {
         is_new = true;
         world_hear(world, &farewell);
-        if (stop == NULL) {
+        if (farewell.stop == NULL) {
             world->is_waiting = false;
             world->is_gone = true;
         }
@@ -184,8 +183,9 @@ world_step_waiting(struct world *world, enum op op)
             world->fx.attempts, instant_add(world->fx.now, duration_ms(3000)), &farewell);
     } else if (world->other != NULL) {
         struct attempts_farewell others;
-        attempts_end(world->fx.attempts, world->other, ATTEMPTS_REPLIED, DURATION_ZERO,
-            world->fx.now, &others);
+        attempts_end(world->fx.attempts, world->other,
+            &(struct attempts_ending){ ATTEMPTS_REPLIED, DURATION_ZERO, world->fx.now },
+            &others);
         world->other = NULL;
         struct attempt *next = attempts_next(world->fx.attempts, world->fx.now, &farewell);
         CU_ASSERT_TRUE(next == NULL || next == world->copy);
@@ -209,16 +209,14 @@ static bool
 world_step(struct world *world, enum op op)
 {
     struct attempts_farewell farewell;
-    struct attempt *stop;
     switch (op) {
     case OP_BEGIN:
     case OP_END_NOTHING:
     case OP_END_REPLIED:
     case OP_END_FAILED: return world_step_fiber(world, op);
     case OP_CANCEL:
-        attempts_cancel(
-            world->fx.attempts, &world->key, CAUSE_USER, world->fx.now, &farewell, &stop);
-        CU_ASSERT_EQUAL(stop != NULL, world->has_fiber && !world->was_cancelled);
+        attempts_cancel(world->fx.attempts, &world->key, CAUSE_USER, world->fx.now, &farewell);
+        CU_ASSERT_EQUAL(farewell.stop != NULL, world->has_fiber && !world->was_cancelled);
         world_hear(world, &farewell);
         world->was_cancelled = world->was_cancelled || !world->is_gone;
         if (world->is_waiting || world->is_lapsed) {
@@ -269,7 +267,7 @@ order_holds(bool is_waiting, const enum op *ops, unsigned ops_count, bool *ret_m
     return holds;
 }
 
-/* GOAL    in every order of start, finish, cancel, stop, loss of the link and passing of
+/* GOAL    in every order of start, finish, cancel, farewell.stop, loss of the link and passing of
  *         time a copy gets exactly one farewell, and its memory comes back once.
  * METHOD  all sequences of up to six events, from a copy with a slot and one that waits. */
 static void

@@ -151,7 +151,7 @@ count_alive(const struct fixture *fx)
     "sleep 1000 & setsid sleep 1000 & " \
     "(setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & echo ready; wait' &) ; "
 
-/* ---- the usual ------------------------------------------------------------------------------ */
+/* ---- the usual ----------------------------------------------------------------------- */
 
 /* GOAL    stdin arrives, stdout comes back, the exit code and CPU time are told. */
 static void
@@ -240,7 +240,7 @@ spawn_command_starts_clean(void)
     fixture_fini(&fx);
 }
 
-/* ---- nothing is left ------------------------------------------------------------------------- */
+/* ---- nothing is left ----------------------------------------------------------------- */
 
 /* GOAL    STOP ends the whole family: what obeys, what ignores SIGTERM after the grace, what
  *         has a session of its own, what was forked twice. */
@@ -322,7 +322,7 @@ spawn_end_leaves_nobody(void)
     fixture_fini(&fx);
 }
 
-/* ---- somebody dies ---------------------------------------------------------------------------- */
+/* ---- somebody dies ------------------------------------------------------------------- */
 
 /* GOAL    closing the control channel kills at once, without grace. */
 static void

@@ -58,7 +58,7 @@ struct task {
 static void exec_run(struct run *run, void *user);
 static void exec_free(void *user);
 
-/* ---- adding ------------------------------------------------------------------------------- */
+/* ---- adding -------------------------------------------------------------------------- */
 
 /* Take the @words off the front. */
 static err_t
@@ -128,7 +128,7 @@ exec_free(void *user)
     free(exec);
 }
 
-/* ---- descriptors -------------------------------------------------------------------------- */
+/* ---- descriptors --------------------------------------------------------------------- */
 
 static void
 fd_close(int *fd)
@@ -167,7 +167,7 @@ open_pipes(struct task *task)
     return ERR_OK;
 }
 
-/* ---- what its fibers do ---------------------------------------------------------------------- */
+/* ---- what its fibers do -------------------------------------------------------------- */
 
 static void
 feed_stdin(void *arg)
@@ -275,7 +275,7 @@ read_stdout(struct task *task)
     }
 }
 
-/* ---- one run ----------------------------------------------------------------------------- */
+/* ---- one run ------------------------------------------------------------------------- */
 
 static void
 on_ctx_end(void *arg)

@@ -53,7 +53,7 @@ nanny_report(int control_fd, const struct spawn_report *report)
     (void) sent; /* the worker has closed its end: nobody asks */
 }
 
-/* ---- the command -------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------- */
 
 /* 0, or the errno of what failed; once it returns the command has its own session. */
 static int
@@ -131,7 +131,7 @@ become_command(const struct nanny_command *command, int error_fd, pid_t nanny_pi
     _exit(127);
 }
 
-/* ---- children ----------------------------------------------------------------------------- */
+/* ---- children ------------------------------------------------------------------------ */
 
 static pid_t
 parent_of(const char *pid_text)
@@ -243,7 +243,7 @@ sweep(struct nanny *nanny)
     }
 }
 
-/* ---- waiting ------------------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------------------- */
 
 /* Leaves the leader unreaped; reaps orphans that ended by themselves. */
 static bool

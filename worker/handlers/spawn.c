@@ -88,7 +88,7 @@ spawn_helper_stop(struct spawn_helper *helper)
     free(helper);
 }
 
-/* ---- the worker's side ------------------------------------------------------------------ */
+/* ---- the worker's side --------------------------------------------------------------- */
 
 static err_t
 pack_strings(const char *const *strings, char *bytes, size_t *size, uint32_t *ret_count)
@@ -188,7 +188,7 @@ spawn_stop(int control_fd, uint32_t grace_ms)
     (void) sent;
 }
 
-/* ---- the helper --------------------------------------------------------------------------- */
+/* ---- the helper ---------------------------------------------------------------------- */
 
 static bool
 unpack_strings(struct request *request, size_t *at, size_t size, uint32_t count, char **strings)
