@@ -27,6 +27,7 @@ declare -A top=()
 for file in "${files[@]}"; do
     top[${file%%/*}]=1
     case $file in
+    tests/fuzz/corpus/*) continue ;; # bytes, not texts
     *.c | *.h | *.S | *.sh | *.awk | *.cmake | *.proto | *.py | *.go | */CMakeLists.txt | \
         CMakeLists.txt | *.md | *.yml | *.yaml | */Dockerfile | *.[1-9])
         text_files+=("$file") ;;
