@@ -14,12 +14,12 @@ enum {
     POOLED_COUNT_MAX = 8 << 20
 };
 
-static struct pool chan_pool;
+static struct slab chan_pool;
 
 bool
 chan_pool_init(void)
 {
-    return chan_pool.base != NULL || pool_init(&chan_pool, POOLED_SIZE, POOLED_COUNT_MAX);
+    return chan_pool.base != NULL || slab_init(&chan_pool, POOLED_SIZE, POOLED_COUNT_MAX);
 }
 
 /* ---- life ---- */
@@ -37,7 +37,7 @@ hr_chan_new(uint32_t element_size, uint32_t capacity)
                      chan_pool.base != NULL;
     struct hr_fiber *self = fiber_self();
     struct thread *thread = self != NULL ? proc_enter(self) : NULL;
-    struct hr_chan *chan = is_pooled ? pool_take(&chan_pool, proc_cache(thread, PROC_POOL_CHAN))
+    struct hr_chan *chan = is_pooled ? slab_take(&chan_pool, proc_cache(thread, PROC_POOL_CHAN))
                                      : malloc(sizeof *chan + ring_size);
     if (chan != NULL) {
         /* The lock of a pooled one may have been given back a moment ago: leave it alone. */
@@ -73,7 +73,7 @@ hr_chan_free(struct hr_chan *chan)
     CHECK(chan->senders.head == NULL);
     lock_give(&chan->lock);
     if (chan->is_pooled) {
-        pool_give(&chan_pool, proc_cache(thread, PROC_POOL_CHAN), chan);
+        slab_give(&chan_pool, proc_cache(thread, PROC_POOL_CHAN), chan);
     } else {
         free(chan);
     }

@@ -14,12 +14,12 @@ enum {
 
 struct hr_ctx ctx_background = { .deadline = HR_NEVER };
 
-static struct pool ctx_pool;
+static struct slab ctx_pool;
 
 bool
 ctx_pool_init(void)
 {
-    return ctx_pool.base != NULL || pool_init(&ctx_pool, sizeof(struct hr_ctx), CTX_COUNT_MAX);
+    return ctx_pool.base != NULL || slab_init(&ctx_pool, sizeof(struct hr_ctx), CTX_COUNT_MAX);
 }
 
 /* ---- life ---- */
@@ -80,7 +80,7 @@ ctx_set_timer(struct thread *thread, struct hr_ctx *ctx)
         timer_set(&thread->proc->wheel, &ctx->timer, ctx->deadline);
         return;
     }
-    uint32_t index = pool_index(&ctx_pool, ctx) % sched.procs_count;
+    uint32_t index = slab_index(&ctx_pool, ctx) % sched.procs_count;
     timer_set(&proc_all[index].wheel, &ctx->timer, ctx->deadline);
     idle_poke_poller(ctx->deadline);
 }
@@ -93,7 +93,7 @@ hr_ctx_new(struct hr_ctx *parent, int64_t deadline)
     }
     struct hr_fiber *self = fiber_self();
     struct thread *thread = self != NULL ? proc_enter(self) : NULL;
-    struct hr_ctx *ctx = pool_take(&ctx_pool, proc_cache(thread, PROC_POOL_CTX));
+    struct hr_ctx *ctx = slab_take(&ctx_pool, proc_cache(thread, PROC_POOL_CTX));
     if (ctx != NULL) {
         parent = parent != NULL ? parent : &ctx_background;
         if (parent != &ctx_background) {
@@ -150,7 +150,7 @@ ctx_rele(struct thread *thread, struct hr_ctx *ctx)
             lock_give(&parent->lock);
         }
         CHECK(ctx->fibers == NULL);
-        pool_give(&ctx_pool, proc_cache(thread, PROC_POOL_CTX), ctx);
+        slab_give(&ctx_pool, proc_cache(thread, PROC_POOL_CTX), ctx);
         ctx = parent;
     }
 }

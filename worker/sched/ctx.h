@@ -11,7 +11,7 @@
  *             CX3  at most one thread runs the hooks of a ctx: the one that ended it.
  * THREADS     any.   LOCKS  the ctx's; a parent's before a child's is never held together:
  *             cancel walks the tree with a work list, one lock at a time.
- * MEMORY      pooled, for ever (pool.h), because wake words may be claimed late.
+ * MEMORY      pooled, for ever (slab.h), because wake words may be claimed late.
  * REJECTED    recursion (a deep tree on a 64 KiB stack); a waiter list for each wait (a lock
  *             and two cache lines at each park).
  */

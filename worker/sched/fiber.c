@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-struct pool fiber_pool;
+struct slab fiber_pool;
 
 bool
 fiber_bind(struct thread *thread, struct hr_fiber *fiber)
@@ -26,11 +26,11 @@ fiber_bind(struct thread *thread, struct hr_fiber *fiber)
 static struct hr_fiber *
 fiber_new(struct thread *thread, struct hr_ctx *ctx, hr_fn *fn, void *arg, const char *name)
 {
-    struct hr_fiber *fiber = pool_take(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER));
+    struct hr_fiber *fiber = slab_take(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER));
     if (fiber == NULL) {
         return NULL;
     }
-    fiber->index = pool_index(&fiber_pool, fiber);
+    fiber->index = slab_index(&fiber_pool, fiber);
     fiber->stack = NULL;
     fiber->fn = fn;
     fiber->arg = arg;
@@ -138,7 +138,7 @@ hr_join(struct hr_fiber *fiber)
     struct hr_fiber *self = fiber_self();
     struct thread *thread = self != NULL ? proc_enter(self) : NULL;
     atomic_store_explicit(&fiber->flags, 0, memory_order_relaxed);
-    pool_give(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER), fiber);
+    slab_give(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER), fiber);
     if (self != NULL) {
         proc_leave(self);
     }
@@ -154,7 +154,7 @@ fiber_end(struct thread *thread, struct hr_fiber *self)
         park_word_set(thread, &self->done);
     } else {
         atomic_store_explicit(&self->flags, 0, memory_order_relaxed);
-        pool_give(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER), self);
+        slab_give(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER), self);
     }
     uint64_t count = atomic_load_explicit(&thread->proc->ended_count, memory_order_relaxed);
     atomic_store_explicit(&thread->proc->ended_count, count + 1, memory_order_release);

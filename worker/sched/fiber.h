@@ -9,13 +9,13 @@
  * INVARIANTS  FI1  a fiber is on one run queue, or running, or parked, or free.
  *             FI2  `next` belongs to the queue that the fiber is on, or to who claimed it.
  *             FI3  `thread` is right while the fiber runs; nobody else reads it.
- * OWNERSHIP   pooled (pool.h: a stale pointer reads a fiber); freed at the end, or by hr_join.
+ * OWNERSHIP   pooled (slab.h: a stale pointer reads a fiber); freed at the end, or by hr_join.
  */
 #ifndef WORKER_SCHED_FIBER_H
 #define WORKER_SCHED_FIBER_H
 
-#include "worker/sched/pool.h"
 #include "worker/sched/sched.h"
+#include "worker/sched/slab.h"
 #include "worker/sched/stack.h"
 
 struct thread;
@@ -47,7 +47,7 @@ struct hr_fiber {
 };
 _Static_assert(sizeof(struct hr_fiber) == 128, "two cache lines: a million idle ones count");
 
-extern struct pool fiber_pool;
+extern struct slab fiber_pool;
 
 /* The running fiber; NULL on a thread's own stack. */
 static inline struct hr_fiber *

@@ -122,7 +122,7 @@ park_handle(const struct hr_fiber *self)
 struct hr_fiber *
 park_fiber(uint64_t handle)
 {
-    return pool_at(&fiber_pool, (uint32_t) (handle >> HANDLE_INDEX_SHIFT));
+    return slab_at(&fiber_pool, (uint32_t) (handle >> HANDLE_INDEX_SHIFT));
 }
 
 static enum claim

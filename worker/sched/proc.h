@@ -55,7 +55,7 @@ struct proc {
     struct runq_deque deque;
     struct timer_wheel wheel;
     struct stack_magazine stacks;
-    struct pool_cache caches[PROC_POOL_COUNT];
+    struct slab_cache caches[PROC_POOL_COUNT];
     _Atomic uint64_t started_count; /* owner writes, anyone reads */
     _Atomic uint64_t ended_count;
     int64_t polled_ns; /* owner */
@@ -215,7 +215,7 @@ proc_give_idle(struct thread *thread)
     atomic_fetch_add_explicit(&sched.idle_count, 1, memory_order_seq_cst);
 }
 
-static inline struct pool_cache *
+static inline struct slab_cache *
 proc_cache(struct thread *thread, enum proc_pool pool)
 {
     return thread != NULL ? &thread->proc->caches[pool] : NULL;

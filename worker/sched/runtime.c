@@ -179,7 +179,7 @@ procs_init(uint32_t procs_count)
         proc->is_draining = 0;
         proc->work_since = 0;
         proc->stacks.count = 0;
-        proc->caches[PROC_POOL_FIBER] = (struct pool_cache){ 0 };
+        proc->caches[PROC_POOL_FIBER] = (struct slab_cache){ 0 };
         atomic_store_explicit(&proc->started_count, 0, memory_order_relaxed);
         atomic_store_explicit(&proc->ended_count, 0, memory_order_relaxed);
         timer_wheel_init(&proc->wheel, now);
@@ -213,11 +213,11 @@ memory_init(uint32_t stack_size, uint32_t fibers_count, uint32_t procs_count)
     }
     for (;;) {
         uint32_t slots_count = fibers_count + procs_count * STACK_MAGAZINE_COUNT;
-        if (pool_init(&fiber_pool, sizeof(struct hr_fiber), fibers_count)) {
+        if (slab_init(&fiber_pool, sizeof(struct hr_fiber), fibers_count)) {
             if (stack_window_init(stack_size, slots_count)) {
                 return true;
             }
-            pool_fini(&fiber_pool);
+            slab_fini(&fiber_pool);
         }
         if (fibers_count <= FIBERS_COUNT_FLOOR) {
             return false;
@@ -239,7 +239,7 @@ runtime_free(void)
         timer_wheel_fini(&proc_all[i].wheel);
     }
     stack_window_fini();
-    pool_fini(&fiber_pool);
+    slab_fini(&fiber_pool);
 }
 
 static int
