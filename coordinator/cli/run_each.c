@@ -86,20 +86,42 @@ show_progress(struct each *each)
     fflush(stderr);
 }
 
-/* sha256sum's form: the result, two spaces, the name. */
+/* sha256sum's form: the result, two spaces, the name.  A result that ends like that already,
+ * naming standard input ("  -"), gets the name in the place of the dash. */
+static void
+print_named(const char *name, const struct hedgerow_reply *reply)
+{
+    const char *body = (const char *) reply->body;
+    size_t size = reply->body_size;
+    while (size > 0 && (body[size - 1] == '\n' || body[size - 1] == '\r')) {
+        size--;
+    }
+    if (size >= 3 && memcmp(body + size - 3, "  -", 3) == 0) {
+        size -= 3;
+    }
+    fwrite(body, 1, size, stdout);
+    printf("  %s\n", name);
+}
+
+static void
+print_bare(const struct hedgerow_reply *reply)
+{
+    fwrite(reply->body, 1, reply->body_size, stdout);
+    if (reply->body_size == 0 || reply->body[reply->body_size - 1] != '\n') {
+        fputc('\n', stdout);
+    }
+}
+
 static void
 print_line(struct each *each, const char *name, const struct hedgerow_reply *reply)
 {
-    size_t size = reply->body_size;
+    bool is_ok = reply->outcome == HEDGEROW_OK;
     switch (each->options->common.output) {
     case OUTPUT_RAW:
-        if (reply->outcome == HEDGEROW_OK) {
-            while (
-                size > 0 && (reply->body[size - 1] == '\n' || reply->body[size - 1] == '\r')) {
-                size--;
-            }
-            fwrite(reply->body, 1, size, stdout);
-            printf("%s%s\n", name[0] != '\0' ? "  " : "", name);
+        if (is_ok && each->options->is_each) {
+            print_named(name, reply);
+        } else if (is_ok) {
+            print_bare(reply);
         }
         break;
     case OUTPUT_ID: printf("%s\n", reply->job_id); break;
