@@ -153,7 +153,7 @@ copy_element(const struct hr_chan *chan, void *to, const void *from)
     }
     if (chan->element_size == sizeof(uint64_t)) {
         memcpy(to, from, sizeof(uint64_t));
-    } else {
+    } else if (chan->element_size > 0) { /* from may be NULL then */
         memcpy(to, from, chan->element_size);
     }
 }

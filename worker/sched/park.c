@@ -5,6 +5,8 @@
 #include "worker/sched/ctx.h"
 #include "worker/sched/futex.h"
 
+#include <string.h>
+
 /* The wake word: sequence (32) | how (8) | flags and state (8). */
 enum {
     STATE_RUNNING = 0,
@@ -58,19 +60,44 @@ park_abandon(struct hr_fiber *self)
         &self->wake, &word, running, memory_order_acq_rel, memory_order_acquire);
 }
 
+/* WAITING -> PARKED.  false: it has been claimed, and is ours to ready. */
+static bool
+publish(struct hr_fiber *fiber)
+{
+    uint64_t word = atomic_load_explicit(&fiber->wake, memory_order_relaxed);
+    uint64_t parked = (word & ~(uint64_t) STATE_MASK) | STATE_PARKED;
+    return (word & STATE_MASK) == STATE_WAITING &&
+           atomic_compare_exchange_strong_explicit(
+               &fiber->wake, &word, parked, memory_order_acq_rel, memory_order_acquire);
+}
+
 static void
 commit_park(struct thread *thread, struct hr_fiber *fiber, void *arg)
 {
     struct lock *lock = arg;
-    uint64_t word = atomic_load_explicit(&fiber->wake, memory_order_relaxed);
-    uint64_t parked = (word & ~(uint64_t) STATE_MASK) | STATE_PARKED;
-    bool is_claimed = (word & STATE_MASK) != STATE_WAITING ||
-                      !atomic_compare_exchange_strong_explicit(&fiber->wake, &word, parked,
-                          memory_order_acq_rel, memory_order_acquire);
+    bool is_parked = publish(fiber);
     if (lock != NULL) {
-        lock_give(lock); /* a claimed fiber is still ours to ready: nobody else will */
+        lock_give(lock);
     }
-    if (is_claimed) {
+    if (!is_parked) {
+        proc_ready(thread, fiber);
+    }
+}
+
+static void
+commit_locks(struct thread *thread, struct hr_fiber *fiber, void *arg)
+{
+    /* Copied first: once it is PARKED a timer or a cancel may run the fiber, and arg is on
+     * its stack. */
+    const struct park_locks *theirs = arg;
+    struct lock *locks[HR_CASES_COUNT_MAX] __attribute__((uninitialized));
+    uint32_t count = theirs->count;
+    memcpy(locks, theirs->locks, count * sizeof locks[0]);
+    bool is_parked = publish(fiber);
+    for (uint32_t i = 0; i < count; i++) {
+        lock_give(locks[i]);
+    }
+    if (!is_parked) {
         proc_ready(thread, fiber);
     }
 }
@@ -91,17 +118,29 @@ tell_why(struct hr_fiber *self, const char *reason)
     atomic_store_explicit(&self->reason, reason, memory_order_relaxed);
 }
 
-enum woken
-park_wait(struct hr_fiber *self, struct lock *lock, const char *reason)
+static enum woken
+wait_with(struct hr_fiber *self, commit_fn *commit, void *arg, const char *reason)
 {
     tell_why(self, reason);
-    proc_switch_away(self, commit_park, lock);
+    proc_switch_away(self, commit, arg);
     atomic_store_explicit(&self->reason, NULL, memory_order_relaxed);
     uint64_t word = atomic_load_explicit(&self->wake, memory_order_acquire);
     CHECK((word & STATE_MASK) == STATE_CLAIMED);
     atomic_store_explicit(
         &self->wake, word_seq(word) << 32 | STATE_RUNNING, memory_order_relaxed);
     return (enum woken)(word >> HOW_SHIFT & 0xff);
+}
+
+enum woken
+park_wait(struct hr_fiber *self, struct lock *lock, const char *reason)
+{
+    return wait_with(self, commit_park, lock, reason);
+}
+
+enum woken
+park_wait_locks(struct hr_fiber *self, const struct park_locks *locks, const char *reason)
+{
+    return wait_with(self, commit_locks, (void *) (uintptr_t) locks, reason);
 }
 
 void

@@ -62,6 +62,14 @@ enum woken park_wait(struct hr_fiber *self, struct lock *lock, const char *reaso
 /* The same for an exclusive wait: no park_begin, no word. */
 void park_wait_exclusive(struct hr_fiber *self, struct lock *lock, const char *reason);
 
+/* Several locks, given back when we are off the stack. */
+struct park_locks {
+    uint32_t count;
+    struct lock *locks[];
+};
+enum woken
+park_wait_locks(struct hr_fiber *self, const struct park_locks *locks, const char *reason);
+
 /* The running wait's name for others: fiber and sequence in one word. */
 uint64_t park_handle(const struct hr_fiber *self);
 enum claim park_claim(uint64_t handle, enum woken how);

@@ -76,6 +76,7 @@ bool hr_on_fiber(void);
 /* A cause is a small number of the user's choice; 0 means "not cancelled". */
 enum {
     HR_CAUSE_DEADLINE = 1,
+    HR_CAUSE_GROUP = 2, /* another fiber of the hr_group failed */
     HR_CAUSE_USER = 16
 };
 
@@ -128,6 +129,116 @@ int hr_chan_try_send(struct hr_chan *chan, const void *element);
 int hr_chan_try_recv(struct hr_chan *chan, void *element);
 /* Wakes all.  -EINVAL when closed already.  Threads: any. */
 int hr_chan_close(struct hr_chan *chan);
+
+/* One thing that a select may do: send *element, or receive into it (NULL: drop). */
+struct hr_case {
+    struct hr_chan *chan; /* NULL: never ready */
+    void *element;
+    bool is_send;
+    int err; /* of the case that was done: 0, or -EPIPE when its channel is closed */
+};
+
+enum {
+    HR_CASES_COUNT_MAX = 64
+};
+/* As a deadline: do not wait at all. */
+#define HR_NOW 0
+
+/* Do exactly one of the cases, the first that can be done; if several can, one at random.
+ * Returns its index, or -ETIMEDOUT (deadline), -EAGAIN (deadline HR_NOW: Go's default), or
+ * the ctx's error.  PARKS.  Threads: fiber. */
+int hr_select(struct hr_case *cases, uint32_t cases_count, int64_t deadline);
+
+/* ---- sharing memory ---------------------------------------------------------------------- */
+
+/* All of these are ready when zeroed, hold no memory of their own, and live in the caller's;
+ * they are for fibers, not for plain threads.  A waiting fiber costs nothing but its stack.
+ * Waits that return an int give up with the ctx's error; those that return nothing do not. */
+
+/* A mutex.  Whoever is running may take it before who has waited, which keeps the data on
+ * one core; a fiber that has waited for a millisecond gets it handed over. */
+struct hr_mutex {
+    uint64_t opaque[4];
+};
+/* PARKS.  The _ctx form: 0 and locked, or the ctx's error and not. */
+void hr_mutex_lock(struct hr_mutex *mutex);
+int hr_mutex_lock_ctx(struct hr_mutex *mutex);
+bool hr_mutex_try_lock(struct hr_mutex *mutex);
+/* By any fiber.  Aborts with a report when it is not locked. */
+void hr_mutex_unlock(struct hr_mutex *mutex);
+
+/* Many readers or one writer; a waiting writer holds up new readers.  PARKS. */
+struct hr_rwlock {
+    uint64_t opaque[4];
+};
+void hr_rwlock_lock(struct hr_rwlock *lock);
+void hr_rwlock_unlock(struct hr_rwlock *lock);
+void hr_rwlock_lock_shared(struct hr_rwlock *lock);
+void hr_rwlock_unlock_shared(struct hr_rwlock *lock);
+
+/* A condition.  Wait gives the mutex back, parks, and takes it again (also after an error);
+ * it may return for no reason: look again.  Signals need no mutex and are not kept for who
+ * comes later.  PARKS. */
+struct hr_cond {
+    uint64_t opaque[3];
+};
+int hr_cond_wait(struct hr_cond *cond, struct hr_mutex *mutex);
+void hr_cond_signal(struct hr_cond *cond);
+void hr_cond_broadcast(struct hr_cond *cond);
+
+/* A counter of free units.  First come, first served: many small takers do not starve a big
+ * one.  take PARKS; give: threads any. */
+struct hr_sem {
+    uint64_t opaque[3];
+};
+void hr_sem_init(struct hr_sem *sem, uint32_t units_count);
+int hr_sem_take(struct hr_sem *sem, uint32_t units_count);
+bool hr_sem_try_take(struct hr_sem *sem, uint32_t units_count);
+void hr_sem_give(struct hr_sem *sem, uint32_t units_count);
+
+/* fn(arg) by the first caller; all return after it has.  PARKS. */
+struct hr_once {
+    uint64_t opaque[4];
+};
+void hr_once_do(struct hr_once *once, hr_fn *fn, void *arg);
+
+/* Wait until as many are done as were added.  add and done: threads any; below zero aborts
+ * with a report.  wait PARKS. */
+struct hr_wg {
+    uint64_t opaque[4];
+};
+void hr_wg_add(struct hr_wg *wg, uint32_t count);
+void hr_wg_done(struct hr_wg *wg);
+int hr_wg_wait(struct hr_wg *wg);
+
+/* Fibers that stand and fall together: the first error cancels the ctx of the others. */
+struct hr_group {
+    struct hr_ctx *ctx; /* of the group's fibers; yours to read */
+    uint64_t opaque[6];
+};
+typedef int hr_group_fn(void *arg);
+/* Under parent (NULL: the caller's ctx).  -ENOMEM. */
+int hr_group_init(struct hr_group *group, struct hr_ctx *parent);
+/* name as in hr_go.  -EAGAIN at the bound of fibers, -ENOMEM. */
+int hr_group_go(struct hr_group *group, hr_group_fn *fn, void *arg, const char *name);
+/* Wait for all, whatever becomes of the caller's ctx; the first error, or 0.  Ends the group:
+ * initialise it again to use it again.  PARKS. */
+int hr_group_wait(struct hr_group *group);
+
+/* One call at a time for each key: who comes while it runs gets its result too. */
+struct hr_flight {
+    uint64_t opaque[3];
+};
+/* fn(arg) fills *result (result_size bytes, copied to those who share) and returns an int.
+ * *ret_shared (may be NULL): the result was another's.  PARKS; does not give up. */
+struct hr_flight_call {
+    const char *key;
+    hr_group_fn *fn;
+    void *arg;
+    void *result;
+    size_t result_size;
+};
+int hr_flight_do(struct hr_flight *flight, const struct hr_flight_call *call, bool *ret_shared);
 
 /* ---- waiting for the world --------------------------------------------------------------- */
 
