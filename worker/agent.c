@@ -83,7 +83,7 @@ agent_on_up(struct agent_port *port, uint64_t epoch)
     port->epoch = epoch;
     port->is_up = true;
     port->is_given_up = false;
-    port->load_at = (instant_t){ .ns = 0 };
+    port->is_load_owed = true;
     agent_unlock(agent);
     if (old_session != 0) {
         stop_copies(agent, old_session, /* is_orphan= */ true, AGENT_CAUSE_NEW_SESSION);

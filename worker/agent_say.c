@@ -116,11 +116,12 @@ load_is_due(struct agent *agent, struct agent_port *port, instant_t now, struct 
                         ? agent->config.slots_cpu_count
                         : LOAD_STEP_MIN;
     duration_t age = instant_since(now, port->load_at);
-    bool is_due = age.ns >= agent->config.heartbeat.ns ||
+    bool is_due = port->is_load_owed || age.ns >= agent->config.heartbeat.ns ||
                   (change >= step && age.ns >= duration_ms(LOAD_PAUSE_MS).ns);
     if (!port->is_up || !is_due) {
         return false;
     }
+    port->is_load_owed = false;
     port->load_at = now;
     port->load_in_flight = in_flight;
     msg->kind = WIRE_LOAD;

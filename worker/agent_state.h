@@ -25,6 +25,7 @@ struct agent_port {
     instant_t down_at;
     instant_t load_at;       /* the last one */
     uint32_t load_in_flight; /* as it said */
+    bool is_load_owed;       /* the session has not heard one yet */
 };
 
 /* Everything but config is under the lock, which is never held over a send or a park. */

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/attempts.h"
 
+#include "worker/attempt_queue.h"
 #include "worker/graves.h"
 
 #include <stdlib.h>
 
-#define NONE        UINT32_MAX
+#define NONE        ATTEMPT_QUEUE_NONE
 #define LAPSED_ROOM 256 /* copies that lapsed and wait for their CANCEL, beside the live ones */
-
-struct queue {
-    uint32_t head;
-    uint32_t tail;
-    uint32_t count;
-};
 
 struct attempts {
     struct attempts_config config;
@@ -21,7 +16,7 @@ struct attempts {
     uint32_t free_head; /* linked by queue_next */
     uint32_t *buckets;
     uint32_t buckets_mask;
-    struct queue queues[ATTEMPTS_LANES_COUNT];
+    struct attempt_queue queues[ATTEMPTS_LANES_COUNT];
     struct graves *buried; /* cancelled before they came */
     struct graves *done;
     struct attempts_counts counts;
@@ -61,7 +56,7 @@ attempts_new(const struct attempts_config *config, struct attempts **ret_attempt
         attempts->all[i].queue_next = i + 1 < attempts->all_count ? i + 1 : NONE;
     }
     for (uint32_t i = 0; i < ATTEMPTS_LANES_COUNT; i++) {
-        attempts->queues[i] = (struct queue){ .head = NONE, .tail = NONE };
+        attempts->queues[i] = (struct attempt_queue){ .head = NONE, .tail = NONE };
     }
     *ret_attempts = attempts;
     return ERR_OK;
@@ -123,39 +118,14 @@ unlink_key(struct attempts *attempts, const struct attempt *attempt)
 static void
 queue_push(struct attempts *attempts, struct attempt *attempt)
 {
-    struct queue *queue = &attempts->queues[attempt->lane];
-    uint32_t index = attempt_index(attempts, attempt);
-    attempt->queue_next = NONE;
-    if (queue->tail == NONE) {
-        queue->head = index;
-    } else {
-        attempts->all[queue->tail].queue_next = index;
-    }
-    queue->tail = index;
-    queue->count++;
+    attempt_queue_push(&attempts->queues[attempt->lane], attempts->all, attempt);
     attempts->counts.queued_count++;
 }
 
-/* O(queue): a waiting copy that leaves early is rare beside one that starts. */
 static void
 queue_remove(struct attempts *attempts, struct attempt *attempt)
 {
-    struct queue *queue = &attempts->queues[attempt->lane];
-    uint32_t index = attempt_index(attempts, attempt);
-    uint32_t before = NONE;
-    for (uint32_t at = queue->head; at != index; at = attempts->all[at].queue_next) {
-        CHECK(at != NONE);
-        before = at;
-    }
-    if (before == NONE) {
-        queue->head = attempt->queue_next;
-    } else {
-        attempts->all[before].queue_next = attempt->queue_next;
-    }
-    if (queue->tail == index) {
-        queue->tail = before;
-    }
-    queue->count--;
+    attempt_queue_remove(&attempts->queues[attempt->lane], attempts->all, attempt);
     attempts->counts.queued_count--;
 }
 
@@ -472,23 +442,45 @@ attempts_cancel(struct attempts *attempts, const struct attempt_key *key, uint32
     }
 }
 
+static bool
+is_meant(const struct attempt *attempt, const struct attempts_order *order)
+{
+    return attempt->state != ATTEMPTS_FREE &&
+           (order->session == 0 || attempt->key.session == order->session);
+}
+
+/* One that waits, or that lapsed. */
+static bool
+dismiss_one(struct attempts *attempts, const struct attempts_order *order, instant_t now,
+    struct attempts_farewell *ret_farewell)
+{
+    bool is_any = attempts->counts.queued_count + attempts->counts.lapsed_count > 0;
+    for (uint32_t i = 0; is_any && i < attempts->all_count; i++) {
+        struct attempt *attempt = &attempts->all[i];
+        bool is_queued = attempt->state == ATTEMPTS_QUEUED;
+        if (is_meant(attempt, order) && (is_queued || attempt->state == ATTEMPTS_LAPSED)) {
+            enum attempts_farewell_kind kind = is_queued ? FAREWELL_BUSY : FAREWELL_EXPIRED;
+            leave(
+                attempts, attempt, order->is_orphan ? FAREWELL_NONE : kind, now, ret_farewell);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 attempts_stop_one(struct attempts *attempts, const struct attempts_order *order, instant_t now,
     struct attempts_farewell *ret_farewell)
 {
+    /* Those that wait go first: else one would start in the slot of one that was stopped. */
+    if (dismiss_one(attempts, order, now, ret_farewell)) {
+        return true;
+    }
     for (uint32_t i = 0; i < attempts->all_count; i++) {
         struct attempt *attempt = &attempts->all[i];
         bool is_told = attempt->is_stopped_here && (attempt->is_orphan || !order->is_orphan);
-        if (attempt->state == ATTEMPTS_FREE || is_told ||
-            (order->session != 0 && attempt->key.session != order->session)) {
+        if (!is_meant(attempt, order) || is_told) {
             continue;
-        }
-        if (attempt->state == ATTEMPTS_QUEUED || attempt->state == ATTEMPTS_LAPSED) {
-            enum attempts_farewell_kind kind =
-                attempt->state == ATTEMPTS_QUEUED ? FAREWELL_BUSY : FAREWELL_EXPIRED;
-            leave(
-                attempts, attempt, order->is_orphan ? FAREWELL_NONE : kind, now, ret_farewell);
-            return true;
         }
         attempt->is_stopped_here = true;
         attempt->is_orphan = attempt->is_orphan || order->is_orphan;

@@ -267,7 +267,7 @@ order_holds(bool is_waiting, const enum op *ops, unsigned ops_count, bool *ret_m
     return holds;
 }
 
-/* GOAL    in every order of start, finish, cancel, farewell.stop, loss of the link and passing of
+/* GOAL    in every order of start, finish, cancel, stop, loss of the link and passing of
  *         time a copy gets exactly one farewell, and its memory comes back once.
  * METHOD  all sequences of up to six events, from a copy with a slot and one that waits. */
 static void
