@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * common/edge/stream.h - byte streams between processes: the one file that knows NNG.
+ *
+ * tcp://host:port, ipc:///path and abstract://name, on NNG's nng_stream.  A stream takes one
+ * receive and one send at a time, each into or out of the caller's bytes.
+ *
+ *                       on_received, on_sent ...
+ *     accept/dial -> bound ------------------------> on_broken? -> stream_close -> on_gone
+ *
+ * INVARIANTS  S1  every posted operation holds a reference, the owner holds one
+ *             S2  nothing is posted after the close, and both happen under one mutex (in NNG
+ *                 a receive posted after the close never completes)
+ *             S3  on_gone is the last callback; bytes given to a recv or send are free then
+ * OWNERSHIP   whoever is handed the stream binds it, and calls stream_close exactly once,
+ *             also after on_broken
+ * THREADS     calls: any, also from callbacks, but for the two _free, which wait for running
+ *             callbacks.  Callbacks: NNG's threads; on_gone perhaps inside stream_close.
+ *             on_received and on_sent may run beside each other; nothing is called back
+ *             while stream_recv or stream_send is still running below it.
+ *             LOCKS: a mutex of its own, held over NNG's post and close, not over callbacks.
+ * ERRORS      INVALID (url), IN_USE, PERMISSION, NO_MEMORY, REFUSED, UNREACHABLE, CLOSED, IO
+ * REJECTED    NNG's sockets: in 1.5.2 closing a busy pipe blocks its only reaper thread for
+ *             good, and the routing protocols drop silently.  aio timeouts: one kills a TLS
+ *             stream; whoever waits has a timer and calls stream_close.
+ *             Using it before a fork: NNG aborts in the child.
+ */
+#ifndef COMMON_EDGE_STREAM_H
+#define COMMON_EDGE_STREAM_H
+
+#include "common/pure/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STREAM_PEER_SIZE_MAX 64
+
+struct stream;
+struct stream_listener;
+struct stream_dialer;
+
+struct stream_events {
+    void *user;
+    void (*on_received)(void *user, size_t size);
+    void (*on_sent)(void *user); /* all of it */
+    void (*on_broken)(void *user, err_t why);
+    void (*on_gone)(void *user);
+};
+
+/* Before the first recv or send. */
+void stream_bind(struct stream *stream, const struct stream_events *events);
+/* Up to size bytes into the caller's memory; one at a time. */
+void stream_recv(struct stream *stream, uint8_t *bytes, size_t size);
+/* All of size bytes; one at a time. */
+void stream_send(struct stream *stream, const uint8_t *bytes, size_t size);
+void stream_close(struct stream *stream);
+/* Where the other end is, for people. */
+void stream_peer(const struct stream *stream, char text[STREAM_PEER_SIZE_MAX]);
+/* It is on this machine. */
+bool stream_is_local(const struct stream *stream);
+
+/* on_accepted owns the stream. */
+err_t stream_listener_new(const char *url, void (*on_accepted)(void *user, struct stream *),
+    void *user, struct stream_listener **ret_listener) MUST_USE;
+void stream_listener_free(struct stream_listener *listener);
+uint16_t stream_listener_port(const struct stream_listener *listener);
+bool stream_listener_is_local(const struct stream_listener *listener);
+
+/* on_dialed owns the stream, unless err says that there is none. */
+err_t stream_dialer_new(const char *url,
+    void (*on_dialed)(void *user, err_t err, struct stream *stream), void *user,
+    struct stream_dialer **ret_dialer) MUST_USE;
+/* One at a time; resolves the name anew. */
+void stream_dialer_dial(struct stream_dialer *dialer);
+/* A dial that runs is called back (CLOSED) before this returns. */
+void stream_dialer_free(struct stream_dialer *dialer);
+
+#endif

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT
+ *
+ *             dial              dialed                 WELCOME
+ *   WAITING --------> DIALING ----------> CONNECTED (is_up) ...
+ *      ^                 | failed             | GOODBYE, broken, no heartbeat
+ *      '---- on_down ----+--------------------'
+ *           (loop)     LOST  (once the stream is gone, so no other callback runs)
+ *
+ * NNG's thread receives, decodes and calls the agent back: a job reaches its fiber without
+ * a hop through the loop.  The loop's thread only keeps the time and dials.
+ *
+ * LOCKS  link->mutex guards session and state; NNG's post and close happen below it
+ *        (stream.h's mutex); callbacks happen without it.
+ */
+#include "worker/link.h"
+
+#include "common/edge/crypto.h"
+#include "common/edge/stream.h"
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+#include "proto/session.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define REDIAL_MS_MIN 100
+#define REDIAL_MS_MAX 5000
+
+enum state {
+    WAITING,
+    DIALING,
+    CONNECTED,
+    CLOSING, /* the stream is closed, and not gone yet */
+    LOST     /* gone, or never there: the loop tells it */
+};
+
+struct worker_link {
+    struct worker_link_events events; /* constant */
+    struct worker_link_config config;
+    uint8_t token[WIRE_TOKEN_SIZE_MAX];
+    struct stream_dialer *dialer;
+    struct loop_wake *wake;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* for those who wait: all was sent, or the link was lost */
+    enum state state;
+    struct stream *stream; /* whoever takes it out closes it */
+    struct session *session;
+    err_t why;
+    bool is_stopping;
+    bool said_goodbye;       /* do not dial again */
+    unsigned failures_count; /* in a row */
+
+    /* Written under the mutex; read without it by those who only want to know. */
+    atomic_bool is_up;
+
+    struct loop_timer *timer; /* from here on: the loop thread's */
+    instant_t redial_at;
+};
+
+/* ---- closing ----------------------------------------------------------------------------- */
+
+/* With the mutex held.  The caller closes what it gets after it unlocked, because the
+ * stream may be gone within. */
+static struct stream *
+take_stream(struct worker_link *link, err_t why)
+{
+    struct stream *stream = link->stream;
+    if (stream != NULL) {
+        link->stream = NULL;
+        link->state = CLOSING;
+        link->why = why;
+        atomic_store_explicit(&link->is_up, false, memory_order_relaxed);
+        pthread_cond_broadcast(&link->changed);
+    }
+    return stream;
+}
+
+static void
+close_stream(struct stream *stream)
+{
+    if (stream != NULL) {
+        stream_close(stream);
+    }
+}
+
+/* With the mutex held. */
+static void
+flush(struct worker_link *link)
+{
+    const uint8_t *bytes;
+    size_t size;
+    if (link->stream == NULL) {
+        return;
+    }
+    if (session_stage(link->session, clock_now(), &bytes, &size)) {
+        stream_send(link->stream, bytes, size);
+    } else if (session_is_idle(link->session)) {
+        pthread_cond_broadcast(&link->changed);
+    }
+}
+
+/* ---- NNG's threads ------------------------------------------------------------------- */
+
+/* Call the agent back with one message.  Without the mutex: it sends from here. */
+static void
+tell(struct worker_link *link, enum session_event event, const struct wire_msg *msg)
+{
+    if (event == SESSION_IS_UP) {
+        link->events.on_up(link->events.user, session_epoch(link->session));
+    } else if (msg->kind != WIRE_GOODBYE) {
+        link->events.on_message(link->events.user, msg);
+    }
+}
+
+/* With the mutex held, but not while the agent is called.  An error ends the link. */
+static err_t
+take_messages(struct worker_link *link)
+{
+    while (link->stream != NULL) {
+        enum session_event event;
+        const struct wire_msg *msg;
+        err_t err = session_next(link->session, clock_now(), &event, &msg);
+        if (err != ERR_OK || event == SESSION_IDLE) {
+            return err;
+        }
+        if (event == SESSION_IS_UP) {
+            atomic_store_explicit(&link->is_up, true, memory_order_relaxed);
+            link->failures_count = 0;
+        }
+        if (event == SESSION_MESSAGE && msg->kind == WIRE_GOODBYE) {
+            log_warn("the coordinator closes the link", LOG_STR("reason", msg->goodbye.reason));
+            bool was_up = atomic_load_explicit(&link->is_up, memory_order_relaxed);
+            return was_up ? ERR_CLOSED : ERR_REFUSED;
+        }
+        pthread_mutex_unlock(&link->mutex);
+        tell(link, event, msg);
+        pthread_mutex_lock(&link->mutex);
+    }
+    return ERR_OK;
+}
+
+static void
+on_received(void *user, size_t size)
+{
+    struct worker_link *link = user;
+    struct stream *closed = NULL;
+    uint8_t *bytes;
+    size_t bytes_size;
+    pthread_mutex_lock(&link->mutex);
+    session_received(link->session, size);
+    err_t err = take_messages(link);
+    flush(link); /* a PONG, a CREDIT, or the GOODBYE that tells why */
+    if (err == ERR_OK) {
+        err = session_space(link->session, &bytes, &bytes_size);
+    }
+    if (err != ERR_OK) {
+        closed = take_stream(link, err);
+    } else if (link->stream != NULL) {
+        stream_recv(link->stream, bytes, bytes_size);
+    }
+    pthread_mutex_unlock(&link->mutex);
+    close_stream(closed);
+}
+
+static void
+on_sent(void *user)
+{
+    struct worker_link *link = user;
+    pthread_mutex_lock(&link->mutex);
+    session_written(link->session);
+    flush(link);
+    pthread_mutex_unlock(&link->mutex);
+}
+
+static void
+on_broken(void *user, err_t why)
+{
+    struct worker_link *link = user;
+    pthread_mutex_lock(&link->mutex);
+    struct stream *closed = take_stream(link, why == ERR_OK ? ERR_CLOSED : why);
+    pthread_mutex_unlock(&link->mutex);
+    close_stream(closed);
+}
+
+/* With the mutex held. */
+static void
+become_lost(struct worker_link *link)
+{
+    link->state = LOST;
+    pthread_cond_broadcast(&link->changed);
+    loop_wake_post(link->wake);
+}
+
+static void
+on_gone(void *user)
+{
+    struct worker_link *link = user;
+    pthread_mutex_lock(&link->mutex);
+    become_lost(link);
+    pthread_mutex_unlock(&link->mutex);
+}
+
+/* With the mutex held. */
+static err_t
+begin_session(struct worker_link *link, struct stream *stream)
+{
+    struct session_config config = { .side = SESSION_WORKER,
+        .crypto = { .hmac = crypto_hmac_sha256, .equal = crypto_equal },
+        .token = link->config.token,
+        .token_size = link->config.token_size,
+        .hello = &link->config.hello };
+    crypto_random(config.nonce, sizeof config.nonce);
+    uint8_t *bytes;
+    size_t size;
+    err_t err = session_new(&config, clock_now(), &link->session);
+    if (err == ERR_OK) {
+        err = session_space(link->session, &bytes, &size);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    const struct stream_events events = { .user = link,
+        .on_received = on_received,
+        .on_sent = on_sent,
+        .on_broken = on_broken,
+        .on_gone = on_gone };
+    stream_bind(stream, &events);
+    link->stream = stream;
+    link->state = CONNECTED;
+    stream_recv(stream, bytes, size);
+    return ERR_OK;
+}
+
+static void
+on_dialed(void *user, err_t err, struct stream *stream)
+{
+    struct worker_link *link = user;
+    pthread_mutex_lock(&link->mutex);
+    if (err == ERR_OK) {
+        err = link->is_stopping ? ERR_CLOSED : begin_session(link, stream);
+    }
+    if (err != ERR_OK) {
+        link->why = err;
+        become_lost(link);
+    } else {
+        loop_wake_post(link->wake); /* it keeps the handshake's time */
+    }
+    pthread_mutex_unlock(&link->mutex);
+    if (err != ERR_OK) {
+        close_stream(stream);
+    }
+}
+
+/* ---- the loop's thread ------------------------------------------------------------------- */
+
+/* Full jitter: workers that lost one coordinator do not all come back at once. */
+static duration_t
+redial_wait(unsigned failures_count)
+{
+    unsigned doublings = failures_count < 6 ? failures_count : 6;
+    uint32_t max_ms = REDIAL_MS_MIN << doublings;
+    max_ms = max_ms < REDIAL_MS_MAX ? max_ms : REDIAL_MS_MAX;
+    uint32_t random;
+    crypto_random(&random, sizeof random);
+    return duration_ms(1 + random % max_ms);
+}
+
+static void
+tell_lost(struct worker_link *link)
+{
+    session_free(link->session); /* its stream is gone: nobody else holds it */
+    link->session = NULL;
+    link->state = WAITING;
+    err_t why = link->why;
+    link->redial_at = link->said_goodbye
+                          ? INSTANT_NEVER
+                          : instant_add(clock_now(), redial_wait(link->failures_count));
+    link->failures_count++;
+    pthread_mutex_unlock(&link->mutex);
+    link->events.on_down(link->events.user, why);
+    pthread_mutex_lock(&link->mutex);
+}
+
+/* When to look again. */
+static instant_t
+keep_time(struct worker_link *link, struct stream **ret_closed)
+{
+    instant_t now = clock_now();
+    instant_t next = INSTANT_NEVER;
+    switch (link->state) {
+    case WAITING:
+        if (!instant_reached(now, link->redial_at)) {
+            return link->redial_at;
+        }
+        link->state = DIALING;
+        stream_dialer_dial(link->dialer);
+        return INSTANT_NEVER;
+    case CONNECTED: {
+        err_t err = session_tick(link->session, now, &next);
+        flush(link);
+        if (err != ERR_OK) {
+            *ret_closed = take_stream(link, err);
+            return INSTANT_NEVER;
+        }
+        return next;
+    }
+    case DIALING:
+    case CLOSING:
+    case LOST: break; /* a wake comes */
+    }
+    return next;
+}
+
+static void
+on_time(void *user)
+{
+    struct worker_link *link = user;
+    struct stream *closed = NULL;
+    pthread_mutex_lock(&link->mutex);
+    if (link->state == LOST) {
+        tell_lost(link);
+    }
+    instant_t next = keep_time(link, &closed);
+    pthread_mutex_unlock(&link->mutex);
+    close_stream(closed);
+    loop_timer_arm(link->timer, next);
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+static err_t
+new_parts(struct worker_link *link, struct loop *loop)
+{
+    err_t err = loop_wake_new(loop, on_time, link, &link->wake);
+    if (err == ERR_OK) {
+        err = loop_timer_new(loop, on_time, link, &link->timer);
+    }
+    if (err == ERR_OK) {
+        err = stream_dialer_new(link->config.dial_url, on_dialed, link, &link->dialer);
+    }
+    return err;
+}
+
+err_t
+worker_link_new(struct loop *loop, const struct worker_link_config *config,
+    const struct worker_link_events *events, struct worker_link **ret_link)
+{
+    CHECK(config->token == NULL || config->token_size <= WIRE_TOKEN_SIZE_MAX);
+    CHECK(config->hello.incarnation != 0);
+
+    struct worker_link *link = calloc(1, sizeof *link);
+    if (link == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    link->events = *events;
+    link->config = *config;
+    link->config.hello.version = WIRE_VERSION_MAX;
+    if (config->token != NULL) {
+        memcpy(link->token, config->token, config->token_size);
+        link->config.token = link->token;
+    }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&link->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&link->mutex, NULL);
+    err_t err = new_parts(link, loop);
+    if (err != ERR_OK) {
+        worker_link_free(link);
+        return err;
+    }
+    link->redial_at = clock_now();
+    loop_timer_arm(link->timer, link->redial_at);
+    *ret_link = link;
+    return ERR_OK;
+}
+
+void
+worker_link_free(struct worker_link *link)
+{
+    if (link == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&link->mutex);
+    link->is_stopping = true;
+    pthread_mutex_unlock(&link->mutex);
+    stream_dialer_free(link->dialer); /* no stream comes any more */
+    pthread_mutex_lock(&link->mutex);
+    if (link->stream != NULL) {
+        session_close(link->session, "the worker stops");
+        flush(link);
+    }
+    struct stream *closed = take_stream(link, ERR_CLOSED);
+    pthread_mutex_unlock(&link->mutex);
+    close_stream(closed);
+    pthread_mutex_lock(&link->mutex);
+    while (link->state == CLOSING) { /* NNG calls every closed stream back */
+        pthread_cond_wait(&link->changed, &link->mutex);
+    }
+    pthread_mutex_unlock(&link->mutex);
+    session_free(link->session);
+    loop_timer_free(link->timer);
+    loop_wake_free(link->wake);
+    pthread_cond_destroy(&link->changed);
+    pthread_mutex_destroy(&link->mutex);
+    free(link);
+}
+
+/* ---- what the agent asks for ------------------------------------------------------------- */
+
+err_t
+worker_link_send(struct worker_link *link, const struct wire_msg *msg)
+{
+    err_t err = ERR_CLOSED;
+    pthread_mutex_lock(&link->mutex);
+    if (link->stream != NULL && session_is_up(link->session)) {
+        if (msg->kind == WIRE_GOODBYE) {
+            session_close(link->session, msg->goodbye.reason);
+            link->said_goodbye = true;
+            atomic_store_explicit(&link->is_up, false, memory_order_relaxed);
+            err = ERR_OK;
+        } else {
+            err = session_send(link->session, msg, INSTANT_NEVER, NULL);
+        }
+        flush(link);
+    }
+    pthread_mutex_unlock(&link->mutex);
+    return err;
+}
+
+bool
+worker_link_is_up(const struct worker_link *link)
+{
+    return atomic_load_explicit(&link->is_up, memory_order_relaxed);
+}
+
+err_t
+worker_link_flush(struct worker_link *link, instant_t deadline)
+{
+    const struct timespec when = { .tv_sec = deadline.ns / 1000000000,
+        .tv_nsec = deadline.ns % 1000000000 };
+    int code = 0;
+    pthread_mutex_lock(&link->mutex);
+    while (link->stream != NULL && !session_is_idle(link->session) && code == 0) {
+        code = pthread_cond_timedwait(&link->changed, &link->mutex, &when);
+    }
+    err_t err = code == ETIMEDOUT ? ERR_TIMEOUT : ERR_OK;
+    if (link->stream == NULL) {
+        err = ERR_CLOSED;
+    }
+    pthread_mutex_unlock(&link->mutex);
+    return err;
+}
