@@ -21,7 +21,7 @@
 #include <sys/types.h>
 
 #define DEV_WORKERS_MAX   64
-#define DEV_NAME_SIZE_MAX 16
+#define DEV_NAME_SIZE_MAX 32
 #define DEV_URL_SIZE_MAX  300
 
 struct dev_facts {

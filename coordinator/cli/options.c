@@ -123,7 +123,7 @@ const struct argp options_argp = {
     .parser = on_common,
 };
 
-/* ---- flags that nobody knows -------------------------------------------------------------- */
+/* ---- flags that nobody knows ------------------------------------------------------------- */
 
 static unsigned
 option_lists(const struct argp *argp, const struct argp_option *lists[OPTION_LISTS_MAX])

@@ -225,8 +225,9 @@ static void
 reply_take(struct hedgerow_reply *reply, const struct transport_answer *answer)
 {
     reply->http_status = answer->status;
-    if (strlen(answer->job_id) < sizeof reply->job_id) {
-        snprintf(reply->job_id, sizeof reply->job_id, "%s", answer->job_id);
+    size_t id_size = strlen(answer->job_id);
+    if (id_size < sizeof reply->job_id) {
+        memcpy(reply->job_id, answer->job_id, id_size + 1);
     }
     snprintf(reply->content_type, sizeof reply->content_type, "%s", answer->content_type);
     snprintf(reply->winner, sizeof reply->winner, "%s", answer->winner);

@@ -37,6 +37,7 @@ static bool curl_is_ready;
 static size_t on_body(char *bytes, size_t one, size_t size, void *user);
 static size_t on_header(char *line, size_t one, size_t size, void *user);
 static size_t on_send(char *room, size_t one, size_t size, void *user);
+static bool body_reserve(struct transport *transport, size_t size);
 
 static void
 curl_begin(void)
@@ -249,6 +250,11 @@ transport_exchange(struct transport *transport, const struct transport_request *
     curl_easy_setopt(transport->easy, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(transport->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
+    if (err == ERR_OK && !body_reserve(transport, 0)) {
+        err = ERR_NO_MEMORY; /* an empty body is one, too */
+    } else if (err == ERR_OK) {
+        ret_answer->body[ret_answer->body_size] = '\0';
+    }
     transport->request = NULL;
     transport->answer = NULL;
     return err;

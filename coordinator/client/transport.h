@@ -36,7 +36,7 @@ struct transport_request {
 struct transport_answer {
     int status;
     char content_type[128];
-    char job_id[64];
+    char job_id[40]; /* cut: a longer one is none */
     char winner[96];
     unsigned attempts;
     int64_t retry_after_s; /* -1: none */
