@@ -58,7 +58,7 @@ label_of(const char *value)
     return label;
 }
 
-/* ---- by handler --------------------------------------------------------------------------- */
+/* ---- by handler ---------------------------------------------------------------------- */
 
 static void
 write_jobs(const struct exposition *to, const struct core *core)
@@ -164,7 +164,7 @@ write_sums(const struct exposition *to, const struct core *core)
     }
 }
 
-/* ---- whole core ------------------------------------------------------------------------------ */
+/* ---- whole core ---------------------------------------------------------------------- */
 
 static void
 write_histogram(const struct exposition *to, const char *name, const char *label,
@@ -236,7 +236,7 @@ write_counters(const struct exposition *to, const struct core_counters *counters
     write_histogram(to, "hedgerow_cancel_ack_seconds", "", &counters->cancel_ack_latency);
 }
 
-/* ---- workers, links, process ------------------------------------------------------------------- */
+/* ---- workers, links, process --------------------------------------------------------- */
 
 static void
 write_workers(const struct exposition *to, const struct core *core)

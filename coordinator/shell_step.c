@@ -101,7 +101,7 @@ perform(struct shell *shell, const struct core_command *command)
     }
 }
 
-/* ---- stepping ------------------------------------------------------------------------------ */
+/* ---- stepping ------------------------------------------------------------------------ */
 
 static void
 step_once(struct shell *shell, const struct core_event *event)

@@ -18,7 +18,7 @@
 #define WIRE_PLAIN_SIZE_MAX        (WIRE_FRAME_SIZE_UNAUTH_MAX - WIRE_HEADER_SIZE)
 #define WIRE_CHUNK_SIZE_MAX        (64 * 1024) /* bytes of an input or a result in one frame */
 #define WIRE_BULK_SIZE_MAX         (4 * 1024 * 1024) /* an input, a result */
-#define WIRE_WINDOW_SIZE           (256 * 1024) /* bulk bytes in flight that were not credited */
+#define WIRE_WINDOW_SIZE           (256 * 1024) /* bulk bytes in flight, not yet credited */
 #define WIRE_ARENA_SIZE_MAX        (32 * 1024)  /* what decoding one message may allocate */
 #define WIRE_FIELDS_MAX            512          /* of one message, counted by the pre-scan */
 #define WIRE_FIELDS_UNKNOWN_MAX    16           /* of a newer peer: skipped */

@@ -107,7 +107,7 @@ session_free(struct session *session)
     free(session);
 }
 
-/* ---- handshake ----------------------------------------------------------------------------- */
+/* ---- handshake ----------------------------------------------------------------------- */
 
 static err_t
 send_ping(struct session *session, instant_t now)
@@ -227,7 +227,7 @@ shake_step(struct session *session, const uint8_t *frame, size_t size, instant_t
     return err;
 }
 
-/* ---- messages in --------------------------------------------------------------------------- */
+/* ---- messages in --------------------------------------------------------------------- */
 
 #define KIND(kind) (1u << WIRE_##kind)
 

@@ -94,7 +94,7 @@ net_free(struct net *net)
     free(net);
 }
 
-/* ---- listener ------------------------------------------------------------------------------- */
+/* ---- listener ------------------------------------------------------------------------ */
 
 static struct net_peer
 peer_of(const struct sockaddr *address)

@@ -38,7 +38,7 @@ err_t net_new(struct loop *loop, struct net **ret_net) MUST_USE;
 /* After its listeners and connections. */
 void net_free(struct net *net);
 
-/* ---- listeners ------------------------------------------------------------------------------ */
+/* ---- listeners ----------------------------------------------------------------------- */
 
 /* Who connected, to count by. */
 struct net_peer {
@@ -60,7 +60,7 @@ uint16_t net_listener_port(const struct net_listener *listener);
 /* How often accept(2) found no free descriptor, or no memory. */
 uint64_t net_listener_starved_count(const struct net_listener *listener);
 
-/* ---- connections ------------------------------------------------------------------------------ */
+/* ---- connections --------------------------------------------------------------------- */
 
 enum net_end {
     NET_END_HANGUP, /* the other side sends no more */

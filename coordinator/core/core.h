@@ -67,7 +67,7 @@ enum attempt_kind {
     ATTEMPT_PRIMARY,
     ATTEMPT_HEDGE,
     ATTEMPT_RETRY,      /* after a retryable failure */
-    ATTEMPT_REDISPATCH, /* replaces one that was lost with its worker, or refused as busy: free */
+    ATTEMPT_REDISPATCH, /* replaces one lost with its worker, or refused as busy: free */
     ATTEMPT_RACE        /* asked for by name, sent at once */
 };
 
@@ -252,7 +252,7 @@ struct core_event {
     };
 };
 
-/* ---- commands: what to do about it --------------------------------------------------------- */
+/* ---- commands: what to do about it --------------------------------------------------- */
 
 enum core_command_kind {
     COMMAND_ACCEPT, /* the job was taken (before its first SEND) */
@@ -293,7 +293,7 @@ struct core_command {
     };
 };
 
-/* ---- the core -------------------------------------------------------------------------------- */
+/* ---- the core ------------------------------------------------------------------------ */
 
 struct core_config {
     uint64_t seed;
@@ -329,7 +329,7 @@ instant_t core_wake_at(const struct core *core);
 /* Assert every invariant; O(everything). */
 void core_check(const struct core *core);
 
-/* ---- looking in: borrowed until the next step ---------------------------------------------- */
+/* ---- looking in: borrowed until the next step ---------------------------------------- */
 
 struct attempt_view {
     uint32_t number;

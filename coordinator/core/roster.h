@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * coordinator/core/roster.h - the workers: who is there, who is trusted, who gets the next copy.
+ * coordinator/core/roster.h - the workers: who is there, is trusted, gets the next copy.
  *
  *             silent for 1.5 heartbeats, or a cancel overdue
  *     LIVE <------------------------------------------------> SUSPECT

@@ -38,7 +38,7 @@
 #define TIMERS_PER_STEP_MAX 256
 #define FORGETS_MAX         64
 #define LOSSES_MAX          3 /* workers that a job may be lost with before it fails */
-#define HEDGES_BUSY_MAX     3 /* hedges that may be refused as busy before the job stops asking */
+#define HEDGES_BUSY_MAX     3 /* hedges refused as busy before the job stops asking */
 #define WANTING_SCAN_MAX    8 /* hedges that wait for room, looked at in one step */
 #define CHOICE_SCAN_MAX     32
 #define BUSY_SHUN_MS        5 /* a worker that said BUSY is left alone for so long */

@@ -61,7 +61,7 @@ die(const char *what)
     exit(EXIT_FAILURE);
 }
 
-/* ---- protocols ------------------------------------------------------------------------------- */
+/* ---- protocols ----------------------------------------------------------------------- */
 
 static size_t
 http_reply(const char *bytes, size_t size, bool *failed)
@@ -146,7 +146,7 @@ make_request(const char *protocol, const char *path)
     exit(2);
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------ */
 
 static void
 send_request(struct connection *connection)

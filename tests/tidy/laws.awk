@@ -264,7 +264,8 @@ function check_calls(code,    rest, word) {
         }
         if (word ~ /^(malloc|calloc|realloc|strdup|strndup|aligned_alloc|posix_memalign)$/ &&
             room == "coordinator/core" && name !~ /_(new|init)$|^allocate$/) {
-            breach("malloc", word "() in " name "(): the core allocates in _new, _init, allocate() only")
+            breach("malloc", word "() in " name "(): the core allocates in _new, _init and " \
+                "allocate() only")
         }
     }
 }
