@@ -24,14 +24,8 @@ enum {
 
 #define KICK_DATA UINT64_MAX
 
-enum side {
-    SIDE_READ,
-    SIDE_WRITE,
-    SIDE_COUNT
-};
-
 struct netpoll_fd {
-    _Atomic uint64_t words[SIDE_COUNT];
+    _Atomic uint64_t words[NETPOLL_SIDES_COUNT];
     struct lock lock;            /* guards is_registered */
     _Atomic uint32_t generation; /* of registrations; odd: registered */
     uint64_t unused;
@@ -106,7 +100,7 @@ netpoll_kick(void)
 
 /* An edge: leave a note, or claim who waits for it. */
 static void
-side_ready(struct netpoll_fd *each, enum side side, struct runq_list *woken)
+side_ready(struct netpoll_fd *each, enum netpoll_side side, struct runq_list *woken)
 {
     uint64_t word = atomic_load_explicit(&each->words[side], memory_order_acquire);
     for (;;) {
@@ -142,10 +136,10 @@ event_take(const struct epoll_event *event, struct runq_list *woken)
         return; /* of a descriptor that is gone */
     }
     if ((event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-        side_ready(each, SIDE_READ, woken);
+        side_ready(each, NETPOLL_READ, woken);
     }
     if ((event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
-        side_ready(each, SIDE_WRITE, woken);
+        side_ready(each, NETPOLL_WRITE, woken);
     }
 }
 
@@ -198,8 +192,8 @@ fd_register(int fd)
     if (generation % 2 == 0) {
         result = (int64_t) generation + 1;
         atomic_store_explicit(&netpoll.is_used, 1, memory_order_relaxed);
-        atomic_store_explicit(&each->words[SIDE_READ], WORD_NONE, memory_order_relaxed);
-        atomic_store_explicit(&each->words[SIDE_WRITE], WORD_NONE, memory_order_relaxed);
+        atomic_store_explicit(&each->words[NETPOLL_READ], WORD_NONE, memory_order_relaxed);
+        atomic_store_explicit(&each->words[NETPOLL_WRITE], WORD_NONE, memory_order_relaxed);
         atomic_store_explicit(&each->generation, generation + 1, memory_order_release);
         struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
             .data.u64 = (uint64_t) (generation + 1) << 32 | (uint32_t) fd };
@@ -214,7 +208,7 @@ fd_register(int fd)
 
 struct wait {
     struct netpoll_fd *each;
-    enum side side;
+    enum netpoll_side side;
     uint32_t generation;
     int64_t deadline;
 };
@@ -224,7 +218,7 @@ static bool
 side_park(struct hr_fiber *self, const struct wait *wait, enum woken *ret_how)
 {
     struct netpoll_fd *each = wait->each;
-    enum side side = wait->side;
+    enum netpoll_side side = wait->side;
     uint64_t handle = park_handle(self);
     uint64_t word = WORD_NONE;
     if (!atomic_compare_exchange_strong_explicit(
@@ -244,7 +238,7 @@ side_park(struct hr_fiber *self, const struct wait *wait, enum woken *ret_how)
     if (deadline != HR_NEVER) {
         park_timer_set(&timer, self, deadline);
     }
-    *ret_how = park_wait(self, NULL, side == SIDE_READ ? "fd read" : "fd write");
+    *ret_how = park_wait(self, NULL, side == NETPOLL_READ ? "fd read" : "fd write");
     if (deadline != HR_NEVER) {
         timer_clear(&timer.timer);
     }
@@ -269,7 +263,7 @@ how_to_err(struct hr_fiber *self, enum woken how)
 
 /* Wait for an edge after EAGAIN. */
 static int
-fd_wait(struct hr_fiber *self, int fd, enum side side, int64_t deadline)
+fd_wait(struct hr_fiber *self, int fd, enum netpoll_side side, int64_t deadline)
 {
     int64_t generation = fd_register(fd);
     if (generation < 0) {
@@ -300,9 +294,9 @@ fd_wait(struct hr_fiber *self, int fd, enum side side, int64_t deadline)
 
 /* On a plain thread: the kernel's own way. */
 static __attribute__((noinline)) int
-thread_wait(int fd, enum side side, int64_t deadline)
+thread_wait(int fd, enum netpoll_side side, int64_t deadline)
 {
-    struct pollfd each = { .fd = fd, .events = side == SIDE_READ ? POLLIN : POLLOUT };
+    struct pollfd each = { .fd = fd, .events = side == NETPOLL_READ ? POLLIN : POLLOUT };
     struct timespec wait = { 0 };
     if (deadline != HR_NEVER) {
         int64_t left = deadline - hr_now();
@@ -318,9 +312,10 @@ thread_wait(int fd, enum side side, int64_t deadline)
     return count == 0 ? -ETIMEDOUT : 0;
 }
 
-static int
-wait_side(struct hr_fiber *self, int fd, enum side side, int64_t deadline)
+int
+netpoll_wait(int fd, enum netpoll_side side, int64_t deadline)
 {
+    struct hr_fiber *self = fiber_self();
     if (self == NULL) {
         return thread_wait(fd, side, deadline);
     }
@@ -328,76 +323,6 @@ wait_side(struct hr_fiber *self, int fd, enum side side, int64_t deadline)
     int err = fd_wait(self, fd, side, deadline);
     proc_leave_parks(self);
     return err;
-}
-
-static __attribute__((noinline)) int64_t
-try_read(int fd, void *bytes, size_t size)
-{
-    for (;;) {
-        ssize_t done = read(fd, bytes, size);
-        if (done >= 0) {
-            return done;
-        }
-        int error_number = errno;
-        if (error_number != EINTR) {
-            return -error_number;
-        }
-    }
-}
-
-static __attribute__((noinline)) int64_t
-try_write(int fd, const void *bytes, size_t size)
-{
-    for (;;) {
-        ssize_t done = write(fd, bytes, size);
-        if (done >= 0) {
-            return done;
-        }
-        int error_number = errno;
-        if (error_number != EINTR) {
-            return -error_number;
-        }
-    }
-}
-
-int64_t
-hr_read(int fd, void *bytes, size_t size, int64_t deadline)
-{
-    struct hr_fiber *self = fiber_self();
-    for (;;) {
-        int err = self != NULL ? hr_ctx_err(self->ctx) : 0;
-        if (err != 0) {
-            return err;
-        }
-        int64_t done = try_read(fd, bytes, size);
-        if (done != -EAGAIN) {
-            return done;
-        }
-        err = wait_side(self, fd, SIDE_READ, deadline);
-        if (err != 0) {
-            return err;
-        }
-    }
-}
-
-int64_t
-hr_write(int fd, const void *bytes, size_t size, int64_t deadline)
-{
-    struct hr_fiber *self = fiber_self();
-    for (;;) {
-        int err = self != NULL ? hr_ctx_err(self->ctx) : 0;
-        if (err != 0) {
-            return err;
-        }
-        int64_t done = try_write(fd, bytes, size);
-        if (done != -EAGAIN) {
-            return done;
-        }
-        err = wait_side(self, fd, SIDE_WRITE, deadline);
-        if (err != 0) {
-            return err;
-        }
-    }
 }
 
 void
@@ -417,7 +342,7 @@ hr_fd_forget(int fd)
         epoll_ctl(netpoll.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     }
     lock_give(&each->lock);
-    for (int side = 0; was_registered && side < SIDE_COUNT; side++) {
+    for (int side = 0; was_registered && side < NETPOLL_SIDES_COUNT; side++) {
         uint64_t word =
             atomic_exchange_explicit(&each->words[side], WORD_NONE, memory_order_seq_cst);
         if (word != WORD_NONE && word != WORD_READY) {

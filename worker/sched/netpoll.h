@@ -23,6 +23,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum netpoll_side {
+    NETPOLL_READ,
+    NETPOLL_WRITE,
+    NETPOLL_SIDES_COUNT
+};
+
 int netpoll_start(void);
 void netpoll_stop(void);
 /* Collect the fibers whose descriptors are ready; sleep until then at most until `until_ns`
@@ -31,5 +37,9 @@ void netpoll_poll(int64_t until_ns, struct runq_list *woken);
 void netpoll_kick(void);
 /* Is there anything to poll for? */
 bool netpoll_is_used(void);
+
+/* After EAGAIN: wait for an edge.  0, the ctx's error, -ETIMEDOUT, -EBADF (forgotten), -EBUSY
+ * (another fiber waits on this side).  PARKS on a fiber, blocks a thread. */
+int netpoll_wait(int fd, enum netpoll_side side, int64_t deadline);
 
 #endif

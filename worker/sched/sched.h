@@ -262,6 +262,14 @@ int hr_event_wait(struct hr_event *event);
  * >= 0 bytes, or a negative errno. */
 int64_t hr_read(int fd, void *bytes, size_t size, int64_t deadline);
 int64_t hr_write(int fd, const void *bytes, size_t size, int64_t deadline);
+/* The accepted descriptor (non-blocking, close-on-exec), or a negative errno. */
+int64_t hr_accept(int fd, int64_t deadline);
+/* 0 or a negative errno; the socket is non-blocking. */
+struct sockaddr;
+int hr_connect(int fd, const struct sockaddr *address, uint32_t size, int64_t deadline);
+/* Look host up (in hr_blocking's pool) and connect to the first address that answers.  A
+ * descriptor (TCP_NODELAY, non-blocking), or a negative errno; -ENOENT: no such name. */
+int hr_dial(const char *host, uint16_t port, int64_t deadline);
 /* Before close(2): wakes whoever waits for fd (-EBADF) and forgets it. */
 void hr_fd_forget(int fd);
 

@@ -1,0 +1,3 @@
+module hedgerow/tests/bench/sched_go
+
+go 1.22
