@@ -257,3 +257,85 @@ json_scan_member(struct slice text, struct slice name, struct slice *ret_value)
     *ret_value = (struct slice){ scan.member_start, size };
     return true;
 }
+
+/* ---- strings ---------------------------------------------------------------------------- */
+
+static uint32_t
+hex4(const char *digits)
+{
+    uint32_t unit = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t c = slice_lower(digits[i]);
+        unit = unit * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return unit;
+}
+
+static size_t
+put_utf8(uint32_t c, char *text)
+{
+    if (c < 0x80) {
+        text[0] = (char) c;
+        return 1;
+    }
+    size_t size = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--, c >>= 6) {
+        text[i] = (char) (0x80 | (c & 0x3f));
+    }
+    text[0] = (char) ((0xf00 >> size & 0xf0) | c);
+    return size;
+}
+
+/* The character after \u, and how many bytes its digits took; 0: half a pair. */
+static size_t
+take_unit(const char *digits, const char *end, uint32_t *ret_c)
+{
+    uint32_t high = hex4(digits);
+    if (high < 0xd800 || high > 0xdfff) {
+        *ret_c = high;
+        return 4;
+    }
+    if (high > 0xdbff || end - digits < 10 || digits[4] != '\\' || digits[5] != 'u') {
+        return 0;
+    }
+    uint32_t low = hex4(digits + 6);
+    if (low < 0xdc00 || low > 0xdfff) {
+        return 0;
+    }
+    *ret_c = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    return 10;
+}
+
+err_t
+json_scan_string(struct slice string, char *text, size_t *ret_size)
+{
+    static const char escapes[] = "b\bf\fn\nr\rt\t";
+    if (string.size < 2 || string.at[0] != '"') {
+        return ERR_BAD_KIND;
+    }
+    const char *next = string.at + 1;
+    const char *end = string.at + string.size - 1;
+    size_t size = 0;
+    while (next < end) {
+        if (*next != '\\') {
+            text[size++] = *next++;
+            continue;
+        }
+        next++;
+        if (*next == 'u') {
+            uint32_t c = 0;
+            size_t taken = take_unit(next + 1, end, &c);
+            if (taken == 0) {
+                return ERR_INVALID;
+            }
+            next += 1 + taken;
+            size += put_utf8(c, text + size);
+            continue;
+        }
+        const char *escape = strchr(escapes, *next);
+        text[size++] = escape != NULL ? escape[1] : *next;
+        next++;
+    }
+    *ret_size = size;
+    return ERR_OK;
+}

@@ -26,4 +26,9 @@ err_t json_scan(struct slice text, unsigned depth_max, size_t *ret_at) MUST_USE;
  * false: there is none. */
 bool json_scan_member(struct slice text, struct slice name, struct slice *ret_value);
 
+/* The characters of a string (with its quotes, having passed json_scan()) in UTF-8; text has
+ * room for string.size bytes.  Errors: BAD_KIND (no string), INVALID (half a surrogate
+ * pair). */
+err_t json_scan_string(struct slice string, char *text, size_t *ret_size) MUST_USE;
+
 #endif

@@ -69,11 +69,23 @@ struct api_backend {
     bool (*is_ready)(void *shell);
 };
 
+/* What a stranger may cost.  Zero in a field: its default. */
+struct api_limits {
+    duration_t head_time;   /* from a request's first byte to its last header line; 5 s */
+    duration_t idle_time;   /* between requests; 30 s */
+    duration_t window_time; /* in each, rate_min must be kept while a body or an answer is
+                             * under way; 10 s */
+    duration_t linger_time; /* to read an answer after which we close; 5 s */
+    uint32_t rate_min;      /* bytes/s; 8192 */
+    uint32_t peer_max; /* connections of one address that is not our own; a quarter of all */
+};
+
 struct api_config {
     const char *listen; /* host:port; port 0: any */
     uint32_t input_size_max;
     uint32_t connections_max;
     duration_t timeout_max;
+    struct api_limits limits;
 };
 
 /* Errors: INVALID (listen), IN_USE, PERMISSION, NO_MEMORY. */

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/http/api.h"
+
+#include "common/sys/clock.h"
+#include "coordinator/http/state.h"
+
+#include <stdlib.h>
+
+#define SLOT_BITS 16
+
+/* ---- tickets: the connection's slot, and a number that is never used again ---------------- */
+
+api_ticket_t
+conn_start_waiting(struct conn *conn)
+{
+    struct api *api = conn->api;
+    CHECK(conn->ticket == 0);
+    CHECK(conn->state == CONN_HEAD || conn->state == CONN_BODY);
+    api->ticket_last++;
+    conn->ticket = api->ticket_last << SLOT_BITS | (uint64_t) (conn - api->conns);
+    conn->state = CONN_WAITING;
+    return conn->ticket;
+}
+
+static struct conn *
+find_waiting(struct api *api, api_ticket_t ticket)
+{
+    uint64_t slot = ticket & ((1u << SLOT_BITS) - 1);
+    CHECK(slot < api->conns_count);
+    struct conn *conn = &api->conns[slot];
+    return conn->ticket == ticket ? conn : NULL;
+}
+
+void
+api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
+{
+    struct conn *conn = ticket != 0 ? find_waiting(api, ticket) : NULL;
+    if (conn == NULL) {
+        return; /* told gone meanwhile */
+    }
+    conn_stop_waiting(conn);
+    struct job_view view;
+    if (core_job(api->backend.core(api->backend.shell), job, &view)) {
+        reply_job(conn, &view, conn->form);
+    } else {
+        reply_unknown_job(conn, job);
+    }
+    conn_process(conn); /* what was pipelined behind it */
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void
+set_limits(struct api *api)
+{
+    struct api_limits *limits = &api->config.limits;
+    uint32_t quarter = api->config.connections_max / 4;
+    *limits = (struct api_limits){
+        .head_time = limits->head_time.ns > 0 ? limits->head_time : duration_s(5),
+        .idle_time = limits->idle_time.ns > 0 ? limits->idle_time : duration_s(30),
+        .window_time = limits->window_time.ns > 0 ? limits->window_time : duration_s(10),
+        .linger_time = limits->linger_time.ns > 0 ? limits->linger_time : duration_s(5),
+        .rate_min = limits->rate_min > 0 ? limits->rate_min : 8192,
+        .peer_max = limits->peer_max > 0 ? limits->peer_max
+                    : quarter > 64       ? quarter
+                                         : 64,
+    };
+    api->times[DEADLINE_HEAD] = limits->head_time;
+    api->times[DEADLINE_IDLE] = limits->idle_time;
+    api->times[DEADLINE_BODY] = limits->window_time;
+    api->times[DEADLINE_WRITE] = limits->window_time;
+    api->times[DEADLINE_LINGER] = limits->linger_time;
+    api->window_size_min =
+        (uint64_t) (duration_to_s(limits->window_time) * (double) limits->rate_min);
+    /* Base64 takes a third more, escapes in JSON text up to twice; past that the escapes are
+     * there to be large. */
+    api->body_size_max = 2 * (uint64_t) api->config.input_size_max + API_POLICY_SIZE_MAX;
+}
+
+static err_t
+new_slots(struct api *api)
+{
+    api->conns_count = api->config.connections_max + API_SPARE_SLOTS;
+    CHECK(api->conns_count < 1u << SLOT_BITS);
+    api->conns = calloc(api->conns_count, sizeof *api->conns);
+    api->counts = calloc(routes_count() + 1, sizeof *api->counts);
+    if (api->conns == NULL || api->counts == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (uint32_t i = api->conns_count; i > 0; i--) {
+        api->conns[i - 1].next = api->free;
+        api->free = &api->conns[i - 1];
+    }
+    return ERR_OK;
+}
+
+err_t
+api_new(struct loop *loop, const struct api_config *config, const struct api_backend *backend,
+    struct api **ret_api)
+{
+    CHECK(config->connections_max > 0);
+
+    struct api *api = calloc(1, sizeof *api);
+    if (api == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    api->loop = loop;
+    api->config = *config;
+    api->backend = *backend;
+    api->timer_at = INSTANT_NEVER;
+    set_limits(api);
+    err_t err = new_slots(api);
+    if (err == ERR_OK) {
+        err = loop_timer_new(loop, conn_on_timer, api, &api->timer);
+    }
+    if (err == ERR_OK) {
+        err = net_new(loop, &api->net);
+    }
+    if (err == ERR_OK) {
+        err = net_listen(api->net, config->listen, conn_accept, api, &api->listener);
+    }
+    if (err != ERR_OK) {
+        api_free(api);
+        return err;
+    }
+    api->port = net_listener_port(api->listener);
+    *ret_api = api;
+    return ERR_OK;
+}
+
+void
+api_free(struct api *api)
+{
+    if (api == NULL) {
+        return;
+    }
+    net_listener_free(api->listener);
+    for (uint32_t i = 0; api->conns != NULL && i < api->conns_count; i++) {
+        if (api->conns[i].state != CONN_FREE) {
+            api->conns[i].ticket = 0; /* the shell goes as well: nobody is told */
+            conn_close(&api->conns[i]);
+        }
+    }
+    net_free(api->net);
+    loop_timer_free(api->timer);
+    out_fini(&api->out);
+    free(api->conns);
+    free(api->counts);
+    free(api);
+}
+
+uint16_t
+api_port(const struct api *api)
+{
+    return api->port;
+}
+
+void
+api_close(struct api *api)
+{
+    if (api->is_closing) {
+        return;
+    }
+    api->is_closing = true;
+    net_listener_free(api->listener);
+    api->listener = NULL;
+    for (uint32_t i = 0; i < api->conns_count; i++) {
+        struct conn *conn = &api->conns[i];
+        bool is_idle = conn->state == CONN_HEAD && conn->codec.scanned_size == 0 &&
+                       !conn->in_process && net_conn_unsent(conn->net) == 0;
+        if (is_idle) {
+            conn_close(conn);
+        }
+    }
+}
+
+bool
+api_is_idle(const struct api *api)
+{
+    for (uint32_t i = 0; i < api->conns_count; i++) {
+        const struct conn *conn = &api->conns[i];
+        if (conn->state != CONN_FREE && (conn->ticket != 0 || net_conn_unsent(conn->net) > 0)) {
+            return false;
+        }
+    }
+    return true;
+}

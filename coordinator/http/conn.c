@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+#include "coordinator/http/state.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BODY_FIRST_ROOM 4096
+
+/* ---- the end of a connection ---------------------------------------------------------------- */
+
+static void
+forget_request(struct conn *conn)
+{
+    free(conn->head);
+    free(conn->body);
+    conn->head = NULL;
+    conn->body = NULL;
+    conn->body_size = 0;
+    conn->body_room = 0;
+}
+
+void
+conn_close(struct conn *conn)
+{
+    struct api *api = conn->api;
+    CHECK(conn->state != CONN_FREE);
+    CHECK(conn->ticket == 0);
+    conn_set_deadline(conn, DEADLINE_NONE);
+    forget_request(conn);
+    loop_timer_free(conn->wait_timer);
+    conn->wait_timer = NULL;
+    net_conn_free(conn->net);
+    conn->net = NULL;
+    conn->state = CONN_FREE;
+    api->open_count -= conn->is_refused ? 0 : 1;
+    conn->next = api->free;
+    api->free = conn;
+}
+
+static void
+conn_linger(struct conn *conn)
+{
+    net_conn_shut(conn->net);
+    conn->state = CONN_LINGERING;
+    conn->lingered_size = 0;
+    net_conn_drop(conn->net, net_conn_unread(conn->net));
+}
+
+void
+conn_finish(struct conn *conn)
+{
+    CHECK(conn->ticket == 0);
+    conn->state = CONN_FLUSHING;
+    if (net_conn_unsent(conn->net) == 0) {
+        conn_linger(conn);
+    }
+}
+
+void
+conn_gone(struct conn *conn)
+{
+    struct api *api = conn->api;
+    api_ticket_t ticket = conn->ticket;
+    conn->ticket = 0;
+    conn_close(conn);
+    if (ticket != 0) {
+        api->gone_count++;
+        api->backend.gone(api->backend.shell, ticket);
+    }
+}
+
+static void
+on_end(void *user, enum net_end end)
+{
+    struct conn *conn = user;
+    conn->has_hung_up = true;
+    bool is_leaving = end == NET_END_HANGUP && conn->state != CONN_WAITING &&
+                      conn->state != CONN_LINGERING && net_conn_unsent(conn->net) > 0;
+    if (is_leaving) {
+        conn->state = CONN_FLUSHING; /* it only closed its sending half */
+        conn_update_deadline(conn);
+        return;
+    }
+    conn_gone(conn);
+}
+
+static void
+on_drained(void *user)
+{
+    struct conn *conn = user;
+    if (conn->state != CONN_FLUSHING) {
+        conn_process(conn);
+        return;
+    }
+    if (conn->has_hung_up) {
+        conn_close(conn);
+        return;
+    }
+    conn_linger(conn);
+    conn_update_deadline(conn);
+}
+
+/* ---- the beginning of one --------------------------------------------------------------------- */
+
+static void on_data(void *user);
+
+static bool
+peer_is_over(const struct api *api, const struct net_peer *peer)
+{
+    if (peer->is_loopback) {
+        return false;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < api->conns_count; i++) {
+        const struct conn *conn = &api->conns[i];
+        bool is_same = conn->state != CONN_FREE &&
+                       memcmp(conn->peer.address, peer->address, sizeof peer->address) == 0;
+        count += is_same ? 1 : 0;
+    }
+    return count >= api->config.limits.peer_max;
+}
+
+/* Room for one more: the connection that has been idle for the longest gives way. */
+static bool
+is_full(struct api *api)
+{
+    if (api->open_count < api->config.connections_max) {
+        return false;
+    }
+    struct conn *idle = api->deadlines[DEADLINE_IDLE].first;
+    if (idle == NULL || idle->in_process) {
+        return true;
+    }
+    conn_close(idle);
+    return false;
+}
+
+static void
+refuse_connection(struct conn *conn, const char *detail)
+{
+    conn->must_close = true;
+    reply_problem(conn, &(struct problem){ .status = 503,
+                            .code = "too-many-connections",
+                            .title = "Too many connections",
+                            .detail = detail,
+                            .is_retryable = true,
+                            .retry_after = duration_s(1) });
+}
+
+void
+conn_accept(void *user, int fd, const struct net_peer *peer)
+{
+    static const struct net_events events = {
+        .on_data = on_data, .on_drained = on_drained, .on_end = on_end
+    };
+    struct api *api = user;
+    bool is_over = peer_is_over(api, peer);
+    bool is_refused = is_over || is_full(api);
+    struct conn *conn = api->free;
+    struct net_conn *net;
+    if (conn == NULL ||
+        net_conn_new(api->net, fd, API_READ_SIZE_MAX, &events, conn, &net) != ERR_OK) {
+        api->refused_count[API_REFUSED_NO_MEMORY]++;
+        close(fd);
+        return;
+    }
+    api->free = conn->next;
+    memset(conn, 0, offsetof(struct conn, codec));
+    conn->api = api;
+    conn->net = net;
+    conn->peer = *peer;
+    conn->state = CONN_HEAD;
+    conn->is_refused = is_refused;
+    conn->version_minor = 1;
+    conn->began_at = clock_now();
+    codec_init(&conn->codec, api->body_size_max);
+    if (is_refused) {
+        api->refused_count[is_over ? API_REFUSED_PEER : API_REFUSED_FULL]++;
+        refuse_connection(conn, is_over ? "there are too many connections from your address"
+                                        : "all connections of this server are in use");
+    } else {
+        api->open_count++;
+    }
+    conn_update_deadline(conn);
+}
+
+/* ---- requests ---------------------------------------------------------------------------------- */
+
+static void
+refuse_request(struct conn *conn)
+{
+    enum codec_refusal why = conn->codec.refusal;
+    unsigned status = codec_refusal_status(why);
+    struct problem problem = { .status = status,
+        .code = "malformed-http",
+        .title = "Malformed request",
+        .detail = codec_refusal_text(why) };
+    if (why == CODEC_BODY_TOO_BIG) {
+        problem.code = "too-big";
+        problem.title = "Too big";
+        problem.field = "body";
+        problem.limit = conn->codec.body_size_max;
+        problem.unit = "bytes";
+    } else if (status == 414 || status == 431) {
+        problem.code = "too-big";
+        problem.title = "Too big";
+    } else if (status != 400) {
+        bool is_method = status == 501;
+        problem.code = is_method       ? "unknown-method"
+                       : status == 505 ? "http-version"
+                                       : "unknown-expectation";
+        problem.title = reply_reason(status);
+    }
+    conn->must_close = true;
+    reply_problem(conn, &problem);
+}
+
+/* The request is complete: head and body lie where the arguments say. */
+static void
+dispatch(struct conn *conn, const uint8_t *head, struct slice body)
+{
+    struct request request = { .conn = conn, .head = head, .body = body };
+    conn->must_close = !codec_keeps_alive(&conn->codec) || conn->api->is_closing;
+    conn->is_head = conn->codec.method == CODEC_HEAD_METHOD;
+    conn->version_minor = conn->codec.version_minor;
+    routes_dispatch(&request);
+}
+
+/* After an answer or a ticket: what was read is over, what comes next is a new request. */
+static void
+end_request(struct conn *conn)
+{
+    forget_request(conn);
+    if (conn->state == CONN_BODY) {
+        conn->state = CONN_HEAD;
+    }
+    if (conn->deadline_kind != DEADLINE_WRITE) {
+        conn_set_deadline(conn, DEADLINE_NONE); /* the next request gets its own time */
+    }
+    if (conn->state == CONN_HEAD || conn->state == CONN_WAITING) {
+        codec_init(&conn->codec, conn->api->body_size_max);
+    }
+}
+
+/* The body comes in pieces: keep the head, for it leaves the buffer before them. */
+static bool
+begin_body(struct conn *conn, const uint8_t *head)
+{
+    const struct codec *codec = &conn->codec;
+    uint64_t plain_size = codec_body_plain_size(codec);
+    conn->body_room = plain_size > 0 ? (size_t) plain_size : BODY_FIRST_ROOM;
+    conn->head = malloc(codec->head_size);
+    conn->body = malloc(conn->body_room);
+    if (conn->head == NULL || conn->body == NULL) {
+        reply_no_memory(conn);
+        return false;
+    }
+    memcpy(conn->head, head, codec->head_size);
+    net_conn_drop(conn->net, codec->head_size);
+    conn->state = CONN_BODY;
+    return true;
+}
+
+/* The head is complete, the body is not. */
+static bool
+expect_body(struct conn *conn, const uint8_t *head, bool has_some)
+{
+    struct request request = { .conn = conn, .head = head };
+    conn->must_close = true; /* of an early answer: the body was not read */
+    conn->is_head = conn->codec.method == CODEC_HEAD_METHOD;
+    conn->version_minor = conn->codec.version_minor;
+    if (routes_refuse_early(&request)) {
+        return false;
+    }
+    if (conn->codec.expects_continue && !has_some) {
+        static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        const struct net_bytes bytes = { line, sizeof line - 1 };
+        if (net_conn_write(conn->net, &bytes, 1) != ERR_OK) {
+            reply_no_memory(conn);
+            return false;
+        }
+    }
+    return begin_body(conn, head);
+}
+
+/* true: go on. */
+static bool
+step_head(struct conn *conn)
+{
+    struct codec *codec = &conn->codec;
+    const uint8_t *bytes = NULL;
+    if (net_conn_unsent(conn->net) > API_UNSENT_SIZE_MAX) {
+        return false; /* it asks faster than it reads */
+    }
+    size_t size = net_conn_peek(conn->net, API_READ_SIZE_MAX, &bytes);
+    if (size == 0) {
+        return false;
+    }
+    if (codec->scanned_size == 0) {
+        conn->began_at = clock_now();
+    }
+    enum codec_event event = codec_head(codec, bytes, size);
+    if (event == CODEC_REFUSED) {
+        refuse_request(conn);
+    }
+    if (event != CODEC_HEAD) {
+        return false;
+    }
+    size_t rest_size = size - codec->head_size;
+    uint64_t body_size = codec_body_plain_size(codec);
+    bool is_whole = !codec->is_chunked && body_size <= rest_size;
+    if (!is_whole || body_size > conn->api->config.input_size_max) {
+        return expect_body(conn, bytes, rest_size > 0);
+    }
+    size_t whole_size = codec->head_size + (size_t) body_size;
+    dispatch(conn, bytes,
+        (struct slice){ (const char *) bytes + codec->head_size, (size_t) body_size });
+    if (conn->state == CONN_FREE || conn->state == CONN_LINGERING) {
+        return false;
+    }
+    net_conn_drop(conn->net, whole_size);
+    end_request(conn);
+    return conn->state == CONN_HEAD;
+}
+
+static bool
+grow_body(struct conn *conn, size_t size)
+{
+    size_t room = conn->body_room;
+    while (room - conn->body_size < size) {
+        room *= 2;
+    }
+    if (room == conn->body_room) {
+        return true;
+    }
+    uint8_t *body = realloc(conn->body, room);
+    if (body == NULL) {
+        reply_no_memory(conn);
+        return false;
+    }
+    conn->body = body;
+    conn->body_room = room;
+    return true;
+}
+
+/* Straight from the socket into the body, as long as no framing stands in between. */
+static bool
+read_plain(struct conn *conn, uint64_t size)
+{
+    size_t wanted = size < API_UNSENT_SIZE_MAX ? (size_t) size : API_UNSENT_SIZE_MAX;
+    if (!grow_body(conn, wanted)) {
+        return false;
+    }
+    size_t taken = net_conn_take(conn->net, conn->body + conn->body_size, wanted);
+    conn->body_size += taken;
+    codec_body_took(&conn->codec, taken);
+    return taken > 0;
+}
+
+static bool
+step_body(struct conn *conn)
+{
+    struct codec *codec = &conn->codec;
+    uint64_t plain_size = codec_body_plain_size(codec);
+    if (plain_size > 0) {
+        return read_plain(conn, plain_size);
+    }
+    const uint8_t *bytes = NULL;
+    size_t size = net_conn_peek(conn->net, API_READ_SIZE_MAX, &bytes);
+    size_t used = 0;
+    struct slice data;
+    switch (codec_body(codec, bytes, size, &used, &data)) {
+    case CODEC_HEAD: CHECK_UNREACHABLE();
+    case CODEC_REFUSED: refuse_request(conn); return false;
+    case CODEC_MORE: net_conn_drop(conn->net, used); return false;
+    case CODEC_BODY:
+        if (!grow_body(conn, data.size)) {
+            return false;
+        }
+        memcpy(conn->body + conn->body_size, data.at, data.size);
+        conn->body_size += data.size;
+        net_conn_drop(conn->net, used);
+        return true;
+    case CODEC_END: break;
+    }
+    net_conn_drop(conn->net, used);
+    dispatch(conn, conn->head, (struct slice){ (const char *) conn->body, conn->body_size });
+    if (conn->state == CONN_FREE || conn->state == CONN_LINGERING) {
+        return false;
+    }
+    end_request(conn);
+    return conn->state == CONN_HEAD;
+}
+
+/* ---- turns ------------------------------------------------------------------------------------- */
+
+static void
+drop_input(struct conn *conn)
+{
+    size_t size = net_conn_unread(conn->net);
+    net_conn_drop(conn->net, size);
+    conn->lingered_size += size;
+    if (conn->lingered_size > API_LINGER_SIZE_MAX) {
+        conn_close(conn);
+    }
+}
+
+void
+conn_process(struct conn *conn)
+{
+    if (conn->in_process) {
+        return; /* the outer call goes on */
+    }
+    conn->in_process = true;
+    /* Bounded: only what was read into the buffer, and one body, are looked at. */
+    bool goes_on = true;
+    while (goes_on) {
+        switch (conn->state) {
+        case CONN_HEAD: goes_on = step_head(conn); break;
+        case CONN_BODY: goes_on = step_body(conn); break;
+        case CONN_WAITING: /* what is pipelined waits as well */
+        case CONN_FREE: goes_on = false; break;
+        case CONN_FLUSHING:
+        case CONN_LINGERING:
+            drop_input(conn);
+            goes_on = false;
+            break;
+        }
+    }
+    conn->in_process = false;
+    conn_update_deadline(conn);
+}
+
+static void
+on_data(void *user)
+{
+    conn_process(user);
+}
+
+void
+conn_stop_waiting(struct conn *conn)
+{
+    CHECK(conn->state == CONN_WAITING);
+    conn->ticket = 0;
+    conn->state = CONN_HEAD;
+    if (conn->wait_timer != NULL) {
+        loop_timer_arm(conn->wait_timer, INSTANT_NEVER);
+    }
+    conn->must_close = conn->must_close || conn->api->is_closing;
+}
+
+/* ?wait= is over before the job: show it as it is. */
+void
+conn_on_wait_timer(void *user)
+{
+    struct conn *conn = user;
+    struct api *api = conn->api;
+    api_ticket_t ticket = conn->ticket;
+    conn_stop_waiting(conn);
+    api->backend.gone(api->backend.shell, ticket);
+    struct job_view view;
+    if (core_job(api->backend.core(api->backend.shell), conn->job, &view)) {
+        reply_job(conn, &view, ANSWER_VIEW);
+    } else {
+        reply_unknown_job(conn, conn->job);
+    }
+    conn_process(conn);
+}

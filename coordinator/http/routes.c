@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/http/state.h"
+
+#include <stdio.h>
+
+/* Of a request whose route takes none to speak of. */
+#define SMALL_BODY_SIZE_MAX 4096
+
+enum route_body {
+    BODY_SMALL,
+    BODY_INPUT,
+    BODY_DOCUMENT /* JSON around an input: base64 and escapes make it larger */
+};
+
+struct route {
+    enum codec_method method;
+    const char *pattern; /* {} matches one segment, or the part of it before a colon */
+    void (*handle)(struct request *request);
+    enum route_body body;
+};
+
+/* The routes that carry the load come first. */
+static const struct route routes[] = {
+    { CODEC_POST, "/v1/handlers/{}:invoke", submit_invoke, BODY_INPUT },
+    { CODEC_POST, "/v1/jobs", submit_job, BODY_DOCUMENT },
+    { CODEC_GET, "/v1/jobs/{}", handle_job, BODY_SMALL },
+    { CODEC_GET, "/v1/jobs/{}/result", handle_job_result, BODY_SMALL },
+    { CODEC_GET, "/v1/jobs/{}/attempts", handle_job_attempts, BODY_SMALL },
+    { CODEC_POST, "/v1/jobs/{}:cancel", handle_job_cancel, BODY_SMALL },
+    { CODEC_GET, "/v1/jobs", handle_jobs, BODY_SMALL },
+    { CODEC_GET, "/v1/workers", handle_workers, BODY_SMALL },
+    { CODEC_GET, "/v1/handlers", handle_handlers, BODY_SMALL },
+    { CODEC_GET, "/livez", handle_live, BODY_SMALL },
+    { CODEC_GET, "/readyz", handle_ready, BODY_SMALL },
+    { CODEC_GET, "/version", handle_version, BODY_SMALL },
+    { CODEC_GET, "/metrics", handle_metrics, BODY_SMALL },
+};
+
+unsigned
+routes_count(void)
+{
+    return ARRAY_COUNT(routes);
+}
+
+void
+routes_name(unsigned index, const char **ret_method, const char **ret_pattern)
+{
+    bool is_route = index < ARRAY_COUNT(routes);
+    *ret_method = is_route ? codec_method_text(routes[index].method) : "other";
+    *ret_pattern = is_route ? routes[index].pattern : "none";
+}
+
+unsigned
+routes_index(const struct route *route)
+{
+    return route != NULL ? (unsigned) (route - routes) : routes_count();
+}
+
+/* ---- text of URIs --------------------------------------------------------------------------- */
+
+static int
+hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return slice_lower(c) - 'a' + 10; /* the codec saw to it that it is one */
+}
+
+/* false: it does not fit, or a zero byte is in it. */
+static bool
+decode(struct slice part, bool is_query, char *text, size_t room)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < part.size; i++) {
+        char c = part.at[i];
+        if (c == '%') {
+            c = (char) (hex_value(part.at[i + 1]) * 16 + hex_value(part.at[i + 2]));
+            i += 2;
+        } else if (c == '+' && is_query) {
+            c = ' ';
+        }
+        if (c == '\0' || size + 1 >= room) {
+            return false;
+        }
+        text[size++] = c;
+    }
+    text[size] = '\0';
+    return true;
+}
+
+bool
+routes_next_query(struct slice *query, struct query_part *ret_part, bool *ret_is_bad)
+{
+    struct slice part = { 0 };
+    do {
+        if (!slice_next(query, '&', &part)) {
+            return false;
+        }
+    } while (part.size == 0);
+    struct slice value = part;
+    struct slice key;
+    (void) slice_next(&value, '=', &key);
+    *ret_is_bad = !decode(key, true, ret_part->key, sizeof ret_part->key) ||
+                  !decode(value, true, ret_part->value, sizeof ret_part->value);
+    return true;
+}
+
+/* ---- matching --------------------------------------------------------------------------------- */
+
+/* *ret_capture is what {} stands for; empty without one. */
+static bool
+path_matches(struct slice path, const char *pattern, struct slice *ret_capture)
+{
+    const char *hole = strchr(pattern, '{');
+    *ret_capture = (struct slice){ 0 };
+    if (hole == NULL) {
+        return slice_equal(path, slice_of(pattern));
+    }
+    struct slice before = { pattern, (size_t) (hole - pattern) };
+    struct slice after = slice_of(hole + 2);
+    if (path.size <= before.size + after.size || memcmp(path.at, before.at, before.size) != 0 ||
+        memcmp(path.at + path.size - after.size, after.at, after.size) != 0) {
+        return false;
+    }
+    *ret_capture =
+        (struct slice){ path.at + before.size, path.size - before.size - after.size };
+    return memchr(ret_capture->at, '/', ret_capture->size) == NULL &&
+           memchr(ret_capture->at, ':', ret_capture->size) == NULL;
+}
+
+static bool
+method_matches(const struct route *route, enum codec_method method)
+{
+    return route->method == method ||
+           (route->method == CODEC_GET && method == CODEC_HEAD_METHOD);
+}
+
+static const struct route *
+find_route(const struct request *request, struct slice *ret_capture)
+{
+    for (unsigned i = 0; i < ARRAY_COUNT(routes); i++) {
+        if (method_matches(&routes[i], request->conn->codec.method) &&
+            path_matches(request->path, routes[i].pattern, ret_capture)) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+split_target(struct request *request)
+{
+    struct slice target = codec_slice(request->head, request->conn->codec.target);
+    request->query = target;
+    (void) slice_next(&request->query, '?', &request->path);
+}
+
+static void
+allow_add(char *text, size_t room, const char *method)
+{
+    size_t size = strlen(text);
+    snprintf(text + size, room - size, "%s%s", size > 0 ? ", " : "", method);
+}
+
+/* No route: is it the path or the method that is wrong? */
+static void
+refuse_route(struct request *request)
+{
+    char allow[64] = "";
+    struct slice capture;
+    for (unsigned i = 0; i < ARRAY_COUNT(routes); i++) {
+        if (path_matches(request->path, routes[i].pattern, &capture)) {
+            allow_add(allow, sizeof allow, codec_method_text(routes[i].method));
+            if (routes[i].method == CODEC_GET) {
+                allow_add(allow, sizeof allow, "HEAD");
+            }
+        }
+    }
+    char detail[256];
+    if (allow[0] != '\0') {
+        snprintf(detail, sizeof detail, "this path takes %s", allow);
+        reply_problem(request->conn, &(struct problem){ .status = 405,
+                                         .code = "method-not-allowed",
+                                         .title = "Method not allowed",
+                                         .detail = detail,
+                                         .allow = allow });
+        return;
+    }
+    snprintf(detail, sizeof detail, "there is nothing at '%.*s'",
+        (int) (request->path.size < 128 ? request->path.size : 128), request->path.at);
+    reply_problem(request->conn,
+        &(struct problem){
+            .status = 404, .code = "no-route", .title = "No such path", .detail = detail });
+}
+
+/* false: answered. */
+static bool
+resolve(struct request *request)
+{
+    struct slice capture = { 0 };
+    split_target(request);
+    const struct route *route = find_route(request, &capture);
+    request->conn->route = route;
+    if (route == NULL) {
+        refuse_route(request);
+        return false;
+    }
+    if (!decode(capture, false, request->capture, sizeof request->capture)) {
+        reply_bad_field(request->conn, "path", NULL, "a part of the path is too long");
+        return false;
+    }
+    return true;
+}
+
+bool
+routes_refuse_early(struct request *request)
+{
+    struct conn *conn = request->conn;
+    struct codec *codec = &conn->codec;
+    if (!resolve(request)) {
+        return true;
+    }
+    switch (conn->route->body) {
+    case BODY_SMALL: codec->body_size_max = SMALL_BODY_SIZE_MAX; break;
+    case BODY_INPUT: codec->body_size_max = conn->api->config.input_size_max; break;
+    case BODY_DOCUMENT: break;
+    }
+    if (codec_body_plain_size(codec) > codec->body_size_max) {
+        reply_too_big(conn, "body", codec->body_size_max);
+        return true;
+    }
+    bool is_invoke = conn->route->body == BODY_INPUT;
+    return is_invoke && submit_refuse_early(request);
+}
+
+void
+routes_dispatch(struct request *request)
+{
+    if (resolve(request)) {
+        request->conn->route->handle(request);
+    }
+}

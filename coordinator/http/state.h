@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coordinator/http/state.h - what the front end's files share; nobody else includes it.
+ *
+ *     api.c      life: listen, accept, count, close; tickets
+ *     conn.c     one connection: bytes -> requests, hanging up;  conn_late.c: its deadlines
+ *     routes.c   the one table; path and query of a request
+ *     submit.c   a request -> struct api_submit;  submit_json.c: from a document
+ *     handlers.c the routes that only look
+ *     job_json.c the core's views as JSON
+ *     reply.c    heads, the one write;  problem.c: refusals
+ *
+ *                    first byte            complete           ticket
+ *        HEAD (idle) ----------> HEAD (late?) ---> BODY ---> dispatch ---> WAITING
+ *          ^                        |                            |            | api_answer
+ *          '------------------------|------- answered -----------'------------'
+ *                                   | refused, or "close"
+ *                                   v
+ *                               FLUSHING ---> LINGERING ---> FREE
+ */
+#ifndef COORDINATOR_HTTP_STATE_H
+#define COORDINATOR_HTTP_STATE_H
+
+#include "common/edge/net.h"
+#include "coordinator/http/api.h"
+#include "coordinator/http/codec.h"
+#include "coordinator/http/out.h"
+
+enum api_bounds {
+    API_READ_SIZE_MAX = 64 * 1024,    /* unread bytes of a connection: pipelined requests */
+    API_UNSENT_SIZE_MAX = 256 * 1024, /* past this, pipelined requests wait */
+    API_LINGER_SIZE_MAX = 16 * 1024 * 1024,
+    API_POLICY_SIZE_MAX = 64 * 1024, /* of POST /v1/jobs beside its input */
+    API_SPARE_SLOTS = 16,            /* connections past the limit that are told so */
+    API_STATUSES_MAX = 40,
+    API_BUCKETS_COUNT = 12
+};
+
+enum api_refusal {
+    API_REFUSED_FULL,
+    API_REFUSED_PEER,
+    API_REFUSED_NO_MEMORY,
+    API_REFUSALS_COUNT
+};
+
+enum conn_state {
+    CONN_FREE,
+    CONN_HEAD,     /* reads a head, or waits for its first byte */
+    CONN_BODY,     /* reads a body */
+    CONN_WAITING,  /* the shell holds its ticket */
+    CONN_FLUSHING, /* the last answer leaves */
+    CONN_LINGERING /* what still comes in is dropped, so that the answer is not lost to a reset */
+};
+
+/* Why a connection has a time until which something must have happened. */
+enum conn_deadline {
+    DEADLINE_NONE,
+    DEADLINE_HEAD, /* absolute, from its first byte */
+    DEADLINE_IDLE,
+    DEADLINE_BODY,  /* a window in which enough must come in */
+    DEADLINE_WRITE, /* a window in which enough must leave */
+    DEADLINE_LINGER,
+    DEADLINES_COUNT
+};
+
+/* What the answer to a ticket is made of. */
+enum answer_form {
+    ANSWER_RESULT, /* the result's bytes, or a problem */
+    ANSWER_JOB,    /* the job with its result, or a problem */
+    ANSWER_VIEW    /* the job, whatever became of it */
+};
+
+struct route;
+
+struct conn {
+    struct api *api;
+    struct net_conn *net;
+    struct conn *next; /* in its deadline's list, oldest first; also the free list */
+    struct conn *previous;
+    enum conn_deadline deadline_kind;
+    instant_t deadline;
+    uint64_t window_size;  /* body bytes, or sent bytes, when the window began */
+    uint64_t written_size; /* of all answers so far */
+    enum conn_state state;
+    struct net_peer peer;
+    bool is_refused;  /* one of the spare slots: it is only told so */
+    bool in_process;  /* conn_process is on the stack */
+    bool has_hung_up; /* the client sends no more */
+    bool must_close;  /* after this answer */
+    bool is_head;     /* HEAD: an answer without its body */
+    uint8_t version_minor;
+    api_ticket_t ticket; /* 0: none */
+    enum answer_form form;
+    job_id_t job;                  /* that it waits for */
+    struct loop_timer *wait_timer; /* of ?wait=; made when first needed, kept */
+    instant_t began_at;
+    const struct route *route; /* NULL: none matched */
+    uint8_t *head;             /* of a request whose body came later: a copy; NULL */
+    uint8_t *body;
+    size_t body_size;
+    size_t body_room;
+    size_t lingered_size;
+    struct codec codec; /* last: only its beginning is reset */
+};
+
+struct conn_list {
+    struct conn *first;
+    struct conn *last;
+};
+
+struct route_counts {
+    uint64_t by_status[API_STATUSES_MAX];
+    uint64_t buckets[API_BUCKETS_COUNT];
+    uint64_t sum_us;
+    uint64_t count;
+};
+
+struct api {
+    struct loop *loop;
+    struct net *net;
+    struct net_listener *listener;
+    struct loop_timer *timer;
+    instant_t timer_at;
+    struct api_backend backend;
+    struct api_config config;
+    duration_t times[DEADLINES_COUNT];
+    uint64_t window_size_min; /* bytes in a window */
+    struct conn *conns;
+    uint32_t conns_count; /* slots, the spare ones too */
+    uint32_t open_count;
+    struct conn *free;
+    struct conn_list deadlines[DEADLINES_COUNT];
+    uint64_t ticket_last;
+    bool is_closing;
+    uint16_t port;
+    struct out out; /* of the answer that is being made */
+    char date[40];  /* the Date header's value */
+    uint64_t date_s;
+    struct route_counts *counts;                /* by route, the last for none */
+    uint64_t refused_count[API_REFUSALS_COUNT]; /* connections */
+    uint64_t body_size_max; /* of the largest request that any route takes */
+    uint64_t gone_count;    /* clients that left while they waited */
+    uint64_t cut_count[DEADLINES_COUNT];
+};
+
+/* One complete request, for the time of its dispatch. */
+struct request {
+    struct conn *conn;
+    const uint8_t *head; /* the codec's ranges point into it */
+    struct slice path;
+    struct slice query;
+    struct slice body;
+    char capture[CORE_NAME_SIZE_MAX * 2]; /* what the route's {} matched, decoded */
+};
+
+/* ---- conn.c ------------------------------------------------------------------------------- */
+
+void conn_accept(void *user, int fd, const struct net_peer *peer);
+void conn_process(struct conn *conn);
+void conn_close(struct conn *conn);
+/* Nothing more is read from it: send what is there, then close. */
+void conn_finish(struct conn *conn);
+/* A ticket for the shell; it must be stopped again before the connection is closed. */
+api_ticket_t conn_start_waiting(struct conn *conn);
+/* The ticket was answered, or withdrawn: the connection may read on. */
+void conn_stop_waiting(struct conn *conn);
+/* The client is no more: the shell is told if it holds its ticket. */
+void conn_gone(struct conn *conn);
+
+/* ---- conn_late.c ----------------------------------------------------------------------------- */
+
+void conn_set_deadline(struct conn *conn, enum conn_deadline kind);
+/* What the connection owes us, given its state. */
+void conn_update_deadline(struct conn *conn);
+void conn_on_timer(void *user);
+void conn_on_wait_timer(void *user);
+
+/* ---- routes.c ----------------------------------------------------------------------------- */
+
+#define ROUTES_MAX 24
+
+/* Answers the request, or leaves a ticket. */
+void routes_dispatch(struct request *request);
+/* Before the body is there: true when it was answered already.  Sets the body's limit. */
+bool routes_refuse_early(struct request *request);
+unsigned routes_count(void);
+/* index == routes_count(): requests that matched none. */
+void routes_name(unsigned index, const char **ret_method, const char **ret_pattern);
+unsigned routes_index(const struct route *route);
+
+/* The next parameter of the query, decoded; false: no more.  *ret_is_bad: an escape that
+ * cannot be decoded, or a part that is too long. */
+struct query_part {
+    char key[64];
+    char value[256];
+};
+bool routes_next_query(struct slice *query, struct query_part *ret_part, bool *ret_is_bad);
+/* Answers that there is no such parameter; always false. */
+bool query_refuse(struct conn *conn, const struct query_part *part, const char *const *known,
+    unsigned known_count);
+/* false: there is a parameter where none is known, and it was refused. */
+bool query_refuse_all(struct request *request);
+
+/* ---- submit.c ------------------------------------------------------------------------------ */
+
+void submit_job(struct request *request);
+void submit_invoke(struct request *request);
+/* true: answered, since nobody ever offered this handler. */
+bool submit_refuse_early(struct request *request);
+const char *submit_nearest_handler(const struct api *api, const char *handler);
+
+/* ---- handlers.c ---------------------------------------------------------------------------- */
+
+void handle_job(struct request *request);
+void handle_job_attempts(struct request *request);
+void handle_job_result(struct request *request);
+void handle_job_cancel(struct request *request);
+void handle_jobs(struct request *request);
+void handle_workers(struct request *request);
+void handle_handlers(struct request *request);
+void handle_live(struct request *request);
+void handle_ready(struct request *request);
+void handle_version(struct request *request);
+void handle_metrics(struct request *request);
+
+/* ---- job_json.c ------------------------------------------------------------------------------ */
+
+enum result_form {
+    RESULT_INLINE,       /* always */
+    RESULT_INLINE_SMALL, /* up to 64 KiB */
+    RESULT_NOT_INLINE
+};
+
+void job_json(struct api *api, const struct job_view *job, enum result_form form);
+void job_json_attempts(struct api *api, const struct job_view *job);
+void worker_json(struct api *api, const struct worker_view *worker);
+void handler_json(struct api *api, const struct handler_view *handler);
+/* When its first copy started; NEVER before. */
+instant_t job_started_at(const struct job_view *job);
+/* It is terminal, and every copy has ended. */
+bool job_is_settled(const struct job_view *job);
+
+/* ---- reply.c --------------------------------------------------------------------------------- */
+
+struct reply {
+    unsigned status;
+    const char *content_type;
+    struct slice body;
+    const struct job_view *job; /* the X-Job headers; NULL */
+    duration_t retry_after;     /* zero: no header */
+    const char *allow;          /* NULL */
+    bool is_result;             /* bytes of a handler's: no browser may run them */
+};
+
+void reply_send(struct conn *conn, const struct reply *reply);
+/* What is in api->out as JSON. */
+void reply_json(struct conn *conn, unsigned status, const struct job_view *job);
+
+struct problem {
+    unsigned status;
+    const char *code;
+    const char *title;
+    const char *detail;
+    const char *field; /* NULL: left out, as the others */
+    const char *nearest;
+    const struct job_view *job;
+    bool has_job_id; /* job_id alone, where there is no view */
+    job_id_t job_id;
+    bool is_retryable;
+    uint64_t limit; /* 0: none */
+    const char *unit;
+    duration_t retry_after;
+    const char *allow;
+};
+
+void reply_problem(struct conn *conn, const struct problem *problem);
+/* 400 bad-request about one field. */
+void reply_bad_field(struct conn *conn, const char *field, const char *nearest,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+void reply_too_big(struct conn *conn, const char *field, uint64_t limit);
+void reply_no_memory(struct conn *conn); /* and closes */
+void reply_unknown_job(struct conn *conn, job_id_t id);
+/* The job was not taken. */
+void reply_refused(struct conn *conn, const char *handler, const struct core_command *refuse);
+/* Of a job that did not succeed. */
+void reply_job_problem(struct conn *conn, const struct job_view *job);
+/* Answers for a job as the form says. */
+void reply_job(struct conn *conn, const struct job_view *job, enum answer_form form);
+const char *reply_reason(unsigned status);
+/* The index-th of API_STATUSES_MAX. */
+unsigned reply_status_at(unsigned index);
+
+/* ---- api_metrics.c --------------------------------------------------------------------------- */
+
+void api_count_request(struct conn *conn, unsigned status_index);
+/* Appends to api->out. */
+void api_metrics(struct api *api);
+
+#endif

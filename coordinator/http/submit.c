@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/http/submit.h"
+
+#include "common/pure/duration.h"
+#include "common/pure/nearest.h"
+
+#include <stdlib.h>
+
+/* ---- handlers' names ---------------------------------------------------------------------- */
+
+const char *
+submit_nearest_handler(const struct api *api, const char *handler)
+{
+    const struct core *core = api->backend.core(api->backend.shell);
+    struct nearest nearest;
+    nearest_init(&nearest, handler);
+    for (uint32_t i = 0; i < core_handlers_count(core); i++) {
+        struct handler_view view;
+        core_handler_at(core, i, &view);
+        nearest_offer(&nearest, view.name);
+    }
+    return nearest_word(&nearest);
+}
+
+static bool
+handler_is_known(const struct api *api, const char *name)
+{
+    const struct core *core = api->backend.core(api->backend.shell);
+    for (uint32_t i = 0; i < core_handlers_count(core); i++) {
+        struct handler_view view;
+        core_handler_at(core, i, &view);
+        if (strcmp(view.name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+refuse_handler(struct conn *conn, const char *handler)
+{
+    reply_refused(conn, handler,
+        &(struct core_command){
+            .kind = COMMAND_REFUSE, .refuse = { .why = SUBMIT_UNKNOWN_HANDLER } });
+}
+
+bool
+submit_refuse_early(struct request *request)
+{
+    if (handler_is_known(request->conn->api, request->capture)) {
+        return false;
+    }
+    refuse_handler(request->conn, request->capture);
+    return true;
+}
+
+/* ---- the parts of a wish -------------------------------------------------------------------- */
+
+bool
+wish_set_handler(struct wish *wish, struct conn *conn, const char *handler)
+{
+    /* The core would cut a longer name, and find another handler. */
+    if (!slice_to_text(slice_of(handler), wish->handler, sizeof wish->handler)) {
+        refuse_handler(conn, handler);
+        return false;
+    }
+    return true;
+}
+
+void
+wish_set_timeout(struct wish *wish, duration_t timeout)
+{
+    bool is_first = wish->submit.timeout.ns == 0;
+    wish->submit.timeout = is_first ? timeout : duration_min(wish->submit.timeout, timeout);
+}
+
+bool
+wish_set_timeout_text(
+    struct wish *wish, struct conn *conn, const char *field, struct slice text)
+{
+    duration_t timeout;
+    const char *why = "must be longer than 0";
+    if (duration_parse(text.at, text.size, &timeout, &why) != ERR_OK || timeout.ns == 0) {
+        reply_bad_field(conn, field, NULL, "%s '%.*s' %s", field,
+            (int) (text.size < 40 ? text.size : 40), text.at, why);
+        return false;
+    }
+    wish_set_timeout(wish, timeout);
+    return true;
+}
+
+/* gRPC's own: up to eight digits and a unit. */
+static bool
+set_grpc_timeout(struct wish *wish, struct conn *conn, struct slice text)
+{
+    static const struct {
+        char unit;
+        int64_t ns;
+    } units[] = {
+        { 'H', INT64_C(3600000000000) },
+        { 'M', INT64_C(60000000000) },
+        { 'S', 1000000000 },
+        { 'm', 1000000 },
+        { 'u', 1000 },
+        { 'n', 1 },
+    };
+    uint64_t number = 0;
+    bool is_number = text.size >= 2 && text.size <= 9 &&
+                     slice_to_u64((struct slice){ text.at, text.size - 1 }, &number);
+    for (unsigned i = 0; is_number && number > 0 && i < ARRAY_COUNT(units); i++) {
+        if (units[i].unit == text.at[text.size - 1]) {
+            duration_t longest = duration_s(365 * 86400);
+            bool is_long = (int64_t) number > longest.ns / units[i].ns;
+            wish_set_timeout(
+                wish, is_long ? longest : duration_ns((int64_t) number * units[i].ns));
+            return true;
+        }
+    }
+    reply_bad_field(conn, "grpc-timeout", NULL,
+        "grpc-timeout is no duration; write up to 8 digits and one of H M S m u n: 2500m");
+    return false;
+}
+
+bool
+wish_set_hedge(struct wish *wish, struct conn *conn, const char *field, const char *text)
+{
+    if (strcmp(text, "off") == 0) {
+        wish->is_hedge_off = true;
+        return true;
+    }
+    if (strcmp(text, "auto") == 0) {
+        wish->submit.policy.hedge_delay_is_set = false;
+        return true;
+    }
+    const char *why;
+    duration_t delay;
+    if (duration_parse(text, strlen(text), &delay, &why) != ERR_OK) {
+        reply_bad_field(conn, field, NULL,
+            "%s '%.40s' is neither auto nor off, and as a duration it %s", field, text, why);
+        return false;
+    }
+    wish->submit.policy.hedge_delay_is_set = true;
+    wish->submit.policy.hedge_delay = delay;
+    return true;
+}
+
+bool
+wish_set_mode(struct wish *wish, struct conn *conn, const char *field, const char *text)
+{
+    struct nearest nearest;
+    nearest_init(&nearest, text);
+    for (unsigned mode = MODE_SINGLE; mode <= MODE_RACE; mode++) {
+        const char *word = job_mode_text((enum job_mode) mode);
+        if (strcmp(text, word) == 0) {
+            wish->submit.policy.mode = (enum job_mode) mode;
+            return true;
+        }
+        nearest_offer(&nearest, word);
+    }
+    reply_bad_field(conn, field, nearest_word(&nearest),
+        "%s '%.40s' is none of single, hedge, race", field, text);
+    return false;
+}
+
+bool
+wish_set_on_disconnect(
+    struct wish *wish, struct conn *conn, const char *field, const char *text)
+{
+    wish->submit.detach = strcmp(text, "detach") == 0;
+    if (wish->submit.detach || strcmp(text, "cancel") == 0) {
+        return true;
+    }
+    reply_bad_field(conn, field, NULL, "%s '%.40s' is neither cancel nor detach", field, text);
+    return false;
+}
+
+bool
+wish_check_count(struct conn *conn, const char *field, bool is_number, int64_t count)
+{
+    if (is_number && count >= 1 && count <= CORE_ATTEMPTS_MAX) {
+        return true;
+    }
+    reply_bad_field(
+        conn, field, NULL, "%s is not a whole number from 1 to %d", field, CORE_ATTEMPTS_MAX);
+    return false;
+}
+
+bool
+wish_set_content_type(
+    struct wish *wish, struct conn *conn, const char *field, struct slice type)
+{
+    bool is_good = slice_to_text(type, wish->content_type, sizeof wish->content_type);
+    for (size_t i = 0; is_good && i < type.size; i++) {
+        is_good = type.at[i] >= ' ' && type.at[i] < 0x7f;
+    }
+    if (!is_good) {
+        reply_bad_field(conn, field, NULL, "%s is longer than %d bytes, or not ASCII", field,
+            API_CONTENT_TYPE_SIZE_MAX - 1);
+    }
+    return is_good;
+}
+
+/* ---- headers ------------------------------------------------------------------------------------ */
+
+/* false: answered, since it is there twice.  *ret_value is empty when it is not there. */
+static bool
+find_once(struct request *request, struct slice name, struct slice *ret_value)
+{
+    *ret_value = (struct slice){ 0 };
+    unsigned count = codec_find(&request->conn->codec, request->head, name, ret_value);
+    if (count > 1) {
+        reply_bad_field(request->conn, name.at, NULL, "there is more than one %s", name.at);
+    }
+    return count <= 1;
+}
+
+static bool
+set_job_id(struct wish *wish, struct conn *conn, struct slice text)
+{
+    job_id_t id;
+    err_t err = id_from_text(text.at, text.size, &id);
+    if (err != ERR_OK || id.bytes[6] >> 4 != 7 || id.bytes[8] >> 6 != 2) {
+        reply_bad_field(conn, "X-Job-Id", NULL, "X-Job-Id is no UUID of version 7");
+        return false;
+    }
+    wish->submit.job = id;
+    return true;
+}
+
+static bool
+set_headers(struct wish *wish, struct request *request)
+{
+    struct conn *conn = request->conn;
+    struct slice value;
+    if (!find_once(request, SLICE("X-Request-Timeout"), &value) ||
+        (value.at != NULL && !wish_set_timeout_text(wish, conn, "X-Request-Timeout", value))) {
+        return false;
+    }
+    if (!find_once(request, SLICE("grpc-timeout"), &value) ||
+        (value.at != NULL && !set_grpc_timeout(wish, conn, value))) {
+        return false;
+    }
+    if (!find_once(request, SLICE("X-Job-Id"), &value) ||
+        (value.at != NULL && !set_job_id(wish, conn, value))) {
+        return false;
+    }
+    /* One that is too long is not ours to judge (W3C: ignore it). */
+    return find_once(request, SLICE("traceparent"), &value) &&
+           (slice_to_text(value, wish->traceparent, sizeof wish->traceparent) || true);
+}
+
+bool
+wish_init(struct wish *wish, struct request *request)
+{
+    wish->submit = (struct api_submit){
+        .policy = { .mode = MODE_HEDGE, .race_count = SUBMIT_COPIES_DEFAULT, .idempotent = -1 }
+    };
+    wish->is_hedge_off = false;
+    wish->handler[0] = '\0';
+    wish->content_type[0] = '\0';
+    wish->traceparent[0] = '\0';
+    return set_headers(wish, request);
+}
+
+void
+wish_fini(struct wish *wish)
+{
+    free(wish->submit.input);
+    wish->submit.input = NULL;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------ */
+
+void
+wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
+{
+    struct api *api = conn->api;
+    struct api_submit *submit = &wish->submit;
+    submit->handler = wish->handler;
+    submit->content_type = wish->content_type;
+    submit->traceparent = wish->traceparent;
+    submit->timeout = duration_min(submit->timeout, api->config.timeout_max);
+    if (wish->is_hedge_off && submit->policy.mode == MODE_HEDGE) {
+        submit->policy.mode = MODE_SINGLE;
+    }
+    conn->form = form;
+    api_ticket_t ticket = conn_start_waiting(conn);
+    struct core_command refuse;
+    if (api->backend.submit(api->backend.shell, ticket, submit, &conn->job, &refuse)) {
+        return; /* the input is the shell's */
+    }
+    conn_stop_waiting(conn);
+    reply_refused(conn, wish->handler, &refuse);
+    wish_fini(wish);
+}
+
+/* ---- :invoke ------------------------------------------------------------------------------------ */
+
+static bool
+set_count(struct conn *conn, const struct query_part *part, uint32_t *ret_count)
+{
+    uint64_t count = 0;
+    bool is_number = slice_to_u64(slice_of(part->value), &count) && count <= INT64_MAX;
+    if (!wish_check_count(conn, part->key, is_number, (int64_t) count)) {
+        return false;
+    }
+    *ret_count = (uint32_t) count;
+    return true;
+}
+
+static bool
+set_idempotent(struct wish *wish, struct conn *conn, const struct query_part *part)
+{
+    bool is_true = strcmp(part->value, "true") == 0;
+    if (!is_true && strcmp(part->value, "false") != 0) {
+        reply_bad_field(conn, part->key, NULL, "idempotent is neither true nor false");
+        return false;
+    }
+    wish->submit.policy.idempotent = is_true ? 1 : 0;
+    return true;
+}
+
+static bool
+refuse_parameter(struct conn *conn, const struct query_part *part)
+{
+    static const char *const known[] = { "timeout", "hedge", "mode", "copies", "max_attempts",
+        "idempotent", "on_disconnect" };
+    return query_refuse(conn, part, known, ARRAY_COUNT(known));
+}
+
+static bool
+set_parameter(struct wish *wish, struct conn *conn, const struct query_part *part)
+{
+    struct policy *policy = &wish->submit.policy;
+    if (strcmp(part->key, "timeout") == 0) {
+        return wish_set_timeout_text(wish, conn, part->key, slice_of(part->value));
+    }
+    if (strcmp(part->key, "hedge") == 0) {
+        return wish_set_hedge(wish, conn, part->key, part->value);
+    }
+    if (strcmp(part->key, "mode") == 0) {
+        return wish_set_mode(wish, conn, part->key, part->value);
+    }
+    if (strcmp(part->key, "copies") == 0) {
+        return set_count(conn, part, &policy->race_count);
+    }
+    if (strcmp(part->key, "max_attempts") == 0) {
+        return set_count(conn, part, &policy->attempts_max);
+    }
+    if (strcmp(part->key, "idempotent") == 0) {
+        return set_idempotent(wish, conn, part);
+    }
+    if (strcmp(part->key, "on_disconnect") == 0) {
+        return wish_set_on_disconnect(wish, conn, part->key, part->value);
+    }
+    return refuse_parameter(conn, part);
+}
+
+static bool
+set_query(struct wish *wish, struct request *request)
+{
+    struct query_part part;
+    bool is_bad = false;
+    while (routes_next_query(&request->query, &part, &is_bad)) {
+        if (is_bad) {
+            reply_bad_field(
+                request->conn, "query", NULL, "a part of the query is too long, or holds %%00");
+            return false;
+        }
+        if (!set_parameter(wish, request->conn, &part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A body that came in pieces lies in memory of its own already; one that came with its head
+ * is copied once. */
+static bool
+take_body(struct wish *wish, struct request *request)
+{
+    struct conn *conn = request->conn;
+    wish->submit.input_size = (uint32_t) request->body.size;
+    if (conn->body != NULL) {
+        wish->submit.input = conn->body;
+        conn->body = NULL;
+        return true;
+    }
+    if (request->body.size == 0) {
+        return true;
+    }
+    wish->submit.input = malloc(request->body.size);
+    if (wish->submit.input == NULL) {
+        reply_no_memory(conn);
+        return false;
+    }
+    memcpy(wish->submit.input, request->body.at, request->body.size);
+    return true;
+}
+
+void
+submit_invoke(struct request *request)
+{
+    struct conn *conn = request->conn;
+    struct wish wish;
+    struct slice type;
+    bool is_good = wish_init(&wish, request) &&
+                   wish_set_handler(&wish, conn, request->capture) &&
+                   find_once(request, SLICE("Content-Type"), &type) &&
+                   wish_set_content_type(&wish, conn, "Content-Type", type) &&
+                   set_query(&wish, request) && take_body(&wish, request);
+    if (is_good) {
+        wish_send(&wish, conn, ANSWER_RESULT);
+    }
+}
