@@ -19,9 +19,9 @@
 #include "coordinator/cli/dev_notify.h"
 #include "coordinator/cli/dev_token.h"
 #include "coordinator/cli/options.h"
+#include "coordinator/cli/sibling.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ struct dev {
     struct loop *loop;
     struct loop_timer *timer; /* of the stage */
     struct dev_notify *notify;
-    char paths[2][PATH_MAX]; /* coordinator, worker */
+    char paths[2][SIBLING_SIZE_MAX]; /* coordinator, worker */
     char token_path[TOKEN_PATH_SIZE_MAX];
     char http[DEV_URL_SIZE_MAX]; /* as the coordinator said */
     char link[DEV_URL_SIZE_MAX];
@@ -333,6 +333,13 @@ on_stop_signal(void *user, int signal_number)
 
 /* ---- who is ready ------------------------------------------------------------------------ */
 
+static bool
+is_any_port(const char *listen)
+{
+    size_t size = listen != NULL ? strlen(listen) : 0;
+    return size > 2 && strcmp(listen + size - 2, ":0") == 0;
+}
+
 static void
 coordinator_ready(struct dev *dev, const char *lines)
 {
@@ -340,9 +347,12 @@ coordinator_ready(struct dev *dev, const char *lines)
     if (dev_notify_value(lines, "X_HEDGEROW_HTTP", address, sizeof address)) {
         snprintf(dev->http, sizeof dev->http, "http://%s", address);
         /* Should it have to start again, then where its clients know it to be. */
-        child_set_env(dev->members[0].child, "HEDGEROW_HTTP_LISTEN", address);
+        if (is_any_port(dev->options->http_listen)) {
+            child_set_env(dev->members[0].child, "HEDGEROW_HTTP_LISTEN", address);
+        }
     }
-    if (dev_notify_value(lines, "X_HEDGEROW_LINK", dev->link, sizeof dev->link)) {
+    if (dev_notify_value(lines, "X_HEDGEROW_LINK", dev->link, sizeof dev->link) &&
+        is_any_port(dev->options->link_listen)) {
         child_set_env(dev->members[0].child, "HEDGEROW_LINK_LISTEN", dev->link);
     }
     members_start_workers(dev);
@@ -376,31 +386,6 @@ on_notice(void *user, pid_t pid, const char *lines)
 }
 
 /* ---- birth and death --------------------------------------------------------------------- */
-
-static bool
-find_siblings(struct dev *dev)
-{
-    static const char *const names[] = { "hedgerow-coordinator", "hedgerow-worker" };
-    char self[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (size < 0) {
-        out_error("cannot find out where this program is: %s", strerror(errno));
-        return false;
-    }
-    self[size] = '\0';
-    char *slash = strrchr(self, '/');
-    *slash = '\0';
-    for (unsigned i = 0; i < ARRAY_COUNT(names); i++) {
-        if ((size_t) snprintf(dev->paths[i], sizeof dev->paths[i], "%s/%s", self, names[i]) >=
-                sizeof dev->paths[i] ||
-            access(dev->paths[i], X_OK) != 0) {
-            out_error("%s is not beside this program, in %s", names[i], self);
-            out_hint("Install or build it there:  cmake --build --preset release");
-            return false;
-        }
-    }
-    return true;
-}
 
 static err_t
 member_new(struct dev *dev, unsigned index)
@@ -511,7 +496,8 @@ dev_command(int argc, char **argv)
 
     static struct dev dev; /* large */
     dev = (struct dev){ .options = &options };
-    if (!find_siblings(&dev)) {
+    if (!sibling_find("hedgerow-coordinator", dev.paths[0]) ||
+        !sibling_find("hedgerow-worker", dev.paths[1])) {
         return CLI_FAILED;
     }
     err_t err = dev_token_ensure(dev.token_path);
