@@ -14,7 +14,7 @@
 #define LONG_US    (60u * 1000 * 1000)
 #define CAUSE_USER 3
 
-/* ---- handlers that obey the test ------------------------------------------------------------ */
+/* ---- handlers that obey the test ----------------------------------------------------- */
 
 struct stage {
     atomic_uint entered_count;
@@ -95,7 +95,7 @@ self_run(struct run *run, void *user)
     atomic_fetch_add(&stage->stopped_count, 1);
 }
 
-/* ---- fixture ----------------------------------------------------------------------------------- */
+/* ---- fixture ------------------------------------------------------------------------- */
 
 struct fixture {
     struct stage stage;
@@ -215,7 +215,7 @@ counts_of(struct fixture *fx)
     return counts;
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------- */
 
 static void
 agent_job_is_started_and_answered(void)
@@ -314,7 +314,7 @@ agent_duplicate_runs_once(void)
     ASSERT_I64_EQ(fx.link.frames_count, 3); /* LOAD, STARTED, RESULT */
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------ */
 
 static void
 agent_cancel_stops_a_parked_handler(void)
@@ -417,7 +417,7 @@ agent_stall_is_cancellable(void)
     fixture_fini(&fx);
 }
 
-/* ---- links come and go ---------------------------------------------------------------------------- */
+/* ---- links come and go --------------------------------------------------------------- */
 
 /* GOAL    when the coordinator is back, also as another one, its old copies stop in silence. */
 static void
@@ -487,7 +487,7 @@ agent_short_loss_stops_nothing(void)
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 0);
 }
 
-/* ---- the worker's own end -------------------------------------------------------------------------- */
+/* ---- the worker's own end ------------------------------------------------------------ */
 
 static void
 agent_drain_finishes_what_runs(void)
