@@ -31,9 +31,7 @@ agent_new(const struct agent_config *config, struct agent **ret_agent)
             duration_ns(config->heartbeat.ns * (int64_t) config->heartbeats_missed_max),
         .seed = config->seed,
     };
-    agent->background = hr_ctx_new(NULL, HR_NEVER);
-    err_t err = agent->background != NULL ? attempts_new(&attempts_config, &agent->attempts)
-                                          : ERR_NO_MEMORY;
+    err_t err = attempts_new(&attempts_config, &agent->attempts);
     if (err != ERR_OK) {
         agent_free(agent);
         return err;
@@ -53,9 +51,6 @@ agent_free(struct agent *agent)
     }
     stop_copies(agent, /* session= */ 0, /* is_orphan= */ true, AGENT_CAUSE_SHUTDOWN);
     attempts_free(agent->attempts);
-    if (agent->background != NULL) {
-        hr_ctx_rele(agent->background);
-    }
     pthread_mutex_destroy(&agent->lock);
     free(agent);
 }

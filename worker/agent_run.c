@@ -102,10 +102,10 @@ begin_on_fiber(void *arg)
         pause_for_chaos(work);
     }
     /* A handler that sees to its own end must be able to wait after its ctx has ended, so
-     * it goes on under another one. */
+     * it goes on under the background. */
     bool is_to_run = work->has_begun && hr_ctx_err(work->run.ctx) == 0;
     if (is_to_run && (work->handler->flags & HANDLER_STOPS_ITSELF) != 0) {
-        if (hr_go_ctx(agent->background, run_on_fiber, work, work->handler->name) == 0) {
+        if (hr_go_ctx(NULL, run_on_fiber, work, work->handler->name) == 0) {
             return;
         }
         run_fail(&work->run, /* is_retryable= */ true, "too many fibers");

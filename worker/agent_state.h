@@ -40,7 +40,6 @@ struct agent {
     bool was_idle_told;
     struct rng rng;
     struct agent_counts counts; /* but for .attempts */
-    struct hr_ctx *background;
 };
 
 /* One copy that is here: owned by its attempt until that has a fiber, then by the fiber. */
