@@ -446,8 +446,8 @@ main(int argc, char **argv)
         .program = SETTINGS_W,
         .name = "hedgerow-worker",
         .about = "Dials a Hedgerow coordinator and runs the jobs that it sends.",
-        .argc = argc - 1,
-        .argv = argv + 1,
+        .argc = argc,
+        .argv = argv,
         .environment = environ,
         .read_file = yaml_read,
     };
