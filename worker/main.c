@@ -94,7 +94,7 @@ add_handlers(struct worker *worker)
             log_error("cannot add the command handler", LOG_STR("handler", exec->name),
                 LOG_STR("command", exec->command), LOG_ERR(err),
                 LOG_STR("hint", err == ERR_INVALID
-                                    ? "a name is a-z 0-9 . _ -; the command may begin with "
+                                    ? "the command may begin with "
                                       "@idempotent and @cpu, and must not be empty"
                                     : ""));
             return false;

@@ -23,7 +23,7 @@ post_document(char *request, size_t room, const char *document)
         strlen(document), document);
 }
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes -------------------------------------------------------------------------- */
 
 static const struct {
     const char *request;
@@ -210,7 +210,7 @@ api_each_document_is_understood_or_explained(void)
     fake_stop(&fake);
 }
 
-/* ---- headers ---------------------------------------------------------------------------------------- */
+/* ---- headers ------------------------------------------------------------------------- */
 
 #define JOB_ID "01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44"
 
@@ -297,7 +297,7 @@ api_head_has_the_size_but_no_body(void)
     fake_stop(&fake);
 }
 
-/* ---- jobs over time --------------------------------------------------------------------------------- */
+/* ---- jobs over time ------------------------------------------------------------------ */
 
 static void
 api_wait_answers_when_the_job_is_over(void)

@@ -37,7 +37,8 @@ registry_free(struct registry *registry)
 static bool
 is_name_char(char byte, bool is_first)
 {
-    bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+    bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                    (byte >= '0' && byte <= '9');
     return is_plain || (!is_first && (byte == '.' || byte == '_' || byte == '-'));
 }
 

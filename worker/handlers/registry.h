@@ -36,7 +36,7 @@ struct registry;
 err_t registry_new(struct registry **ret_registry) MUST_USE;
 void registry_free(struct registry *registry);
 /* Copies the struct; user is taken on success.
- * Errors: INVALID (a name is 1 to 63 of a-z 0-9 . _ -, and starts with a letter or a
+ * Errors: INVALID (a name is 1 to 63 of a-z A-Z 0-9 . _ -, and starts with a letter or a
  * digit), EXISTS, FULL. */
 err_t registry_add(struct registry *registry, const struct handler *handler) MUST_USE;
 /* NULL when there is none; borrowed until registry_free. */
