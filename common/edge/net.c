@@ -46,10 +46,9 @@ struct net_conn {
     struct bufferevent *bev;
     struct evbuffer *input;
     struct evbuffer *output;
-    struct net_events events;
+    struct net_conn_config config;
     void *user;
     struct net *net;
-    size_t read_max;
     int fd;
     unsigned depth;  /* callbacks of this connection on the stack */
     bool is_dead;    /* freed within one of them */
@@ -94,7 +93,7 @@ net_free(struct net *net)
     free(net);
 }
 
-/* ---- listener ------------------------------------------------------------------------ */
+/* ---- listener ------------------------------------------------------------------------- */
 
 static struct net_peer
 peer_of(const struct sockaddr *address)
@@ -322,7 +321,7 @@ net_listener_starved_count(const struct net_listener *listener)
     return listener->starved_count;
 }
 
-/* ---- connection: what happens ----------------------------------------------------------- */
+/* ---- connection: what happens --------------------------------------------------------- */
 
 static void
 conn_destroy(struct net_conn *conn)
@@ -362,7 +361,7 @@ conn_end(struct net_conn *conn, enum net_end end)
     conn->has_ended = true;
     conn->is_broken = end == NET_END_RESET;
     conn_enter(conn);
-    conn->events.on_end(conn->user, end);
+    conn->config.on_end(conn->user, end);
     conn_leave(conn);
 }
 
@@ -396,8 +395,9 @@ on_readable(struct bufferevent *bev, void *user)
     struct net_conn *conn = user;
     (void) bev;
     conn_enter(conn);
-    conn->events.on_data(conn->user);
-    if (conn_leave(conn) && !conn->has_ended && net_conn_unread(conn) >= conn->read_max) {
+    conn->config.on_data(conn->user);
+    if (conn_leave(conn) && !conn->has_ended &&
+        net_conn_unread(conn) >= conn->config.read_max) {
         watch_hangup(conn);
     }
 }
@@ -408,7 +408,7 @@ on_written(struct bufferevent *bev, void *user)
     struct net_conn *conn = user;
     (void) bev;
     conn_enter(conn);
-    conn->events.on_drained(conn->user);
+    conn->config.on_drained(conn->user);
     (void) conn_leave(conn);
 }
 
@@ -419,11 +419,11 @@ on_event(struct bufferevent *bev, short what, void *user)
     conn_end(user, (what & BEV_EVENT_ERROR) != 0 ? NET_END_RESET : NET_END_HANGUP);
 }
 
-/* ---- connection: what is asked for ------------------------------------------------------ */
+/* ---- connection: what is asked for ---------------------------------------------------- */
 
 err_t
-net_conn_new(struct net *net, int fd, size_t read_max, const struct net_events *events,
-    void *user, struct net_conn **ret_conn)
+net_conn_new(struct net *net, int fd, const struct net_conn_config *config, void *user,
+    struct net_conn **ret_conn)
 {
     struct net_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL) {
@@ -437,13 +437,12 @@ net_conn_new(struct net *net, int fd, size_t read_max, const struct net_events *
     *conn = (struct net_conn){ .bev = bev,
         .input = bufferevent_get_input(bev),
         .output = bufferevent_get_output(bev),
-        .events = *events,
+        .config = *config,
         .user = user,
         .net = net,
-        .read_max = read_max,
         .fd = fd };
     bufferevent_setcb(bev, on_readable, on_written, on_event, conn);
-    bufferevent_setwatermark(bev, EV_READ, 0, read_max);
+    bufferevent_setwatermark(bev, EV_READ, 0, config->read_max);
     if (bufferevent_enable(bev, EV_READ | EV_WRITE) != 0) {
         bufferevent_free(bev);
         free(conn);

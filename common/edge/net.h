@@ -38,7 +38,7 @@ err_t net_new(struct loop *loop, struct net **ret_net) MUST_USE;
 /* After its listeners and connections. */
 void net_free(struct net *net);
 
-/* ---- listeners ----------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------ */
 
 /* Who connected, to count by. */
 struct net_peer {
@@ -60,14 +60,15 @@ uint16_t net_listener_port(const struct net_listener *listener);
 /* How often accept(2) found no free descriptor, or no memory. */
 uint64_t net_listener_starved_count(const struct net_listener *listener);
 
-/* ---- connections --------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------- */
 
 enum net_end {
     NET_END_HANGUP, /* the other side sends no more */
     NET_END_RESET   /* the connection is broken */
 };
 
-struct net_events {
+struct net_conn_config {
+    size_t read_max;                /* unread bytes at which reading pauses */
     void (*on_data)(void *user);    /* there are unread bytes that were not there before */
     void (*on_drained)(void *user); /* all that was written has left, after some had to wait */
     /* A hangup once, a reset once, nothing after a reset.  Unread bytes stay readable. */
@@ -81,9 +82,9 @@ struct net_bytes {
 
 struct net_conn;
 
-/* read_max: unread bytes at which reading pauses.  Errors: NO_MEMORY (fd stays yours). */
-err_t net_conn_new(struct net *net, int fd, size_t read_max, const struct net_events *events,
-    void *user, struct net_conn **ret_conn) MUST_USE;
+/* Errors: NO_MEMORY (fd stays yours). */
+err_t net_conn_new(struct net *net, int fd, const struct net_conn_config *config, void *user,
+    struct net_conn **ret_conn) MUST_USE;
 /* Closes it; unsent bytes are lost. */
 void net_conn_free(struct net_conn *conn);
 

@@ -258,7 +258,7 @@ json_scan_member(struct slice text, struct slice name, struct slice *ret_value)
     return true;
 }
 
-/* ---- strings ---------------------------------------------------------------------------- */
+/* ---- strings -------------------------------------------------------------------------- */
 
 static uint32_t
 hex4(const char *digits)

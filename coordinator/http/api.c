@@ -8,7 +8,7 @@
 
 #define SLOT_BITS 16
 
-/* ---- tickets: the connection's slot, and a number that is never used again ---------------- */
+/* ---- tickets: the connection's slot, and a number that is never used again ------------ */
 
 api_ticket_t
 conn_start_waiting(struct conn *conn)
@@ -48,7 +48,7 @@ api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
     conn_process(conn); /* what was pipelined behind it */
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static void
 set_limits(struct api *api)

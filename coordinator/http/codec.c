@@ -87,7 +87,7 @@ codec_next(struct codec *codec)
     codec_init(codec, codec->body_size_max);
 }
 
-/* ---- request line -------------------------------------------------------------------- */
+/* ---- request line --------------------------------------------------------------------- */
 
 static const struct slice methods[CODEC_METHODS_COUNT] = {
     [CODEC_GET] = { "GET", 3 },
@@ -238,7 +238,7 @@ take_request_line(struct codec *codec, const uint8_t *bytes, struct slice line)
     return why;
 }
 
-/* ---- header lines -------------------------------------------------------------------- */
+/* ---- header lines --------------------------------------------------------------------- */
 
 static enum codec_refusal
 take_length(struct codec *codec, struct slice value)
@@ -387,7 +387,7 @@ end_head(struct codec *codec, const uint8_t *bytes)
     return CODEC_HEAD;
 }
 
-/* ---- head ---------------------------------------------------------------------------- */
+/* ---- head ----------------------------------------------------------------------------- */
 
 /* The line from line_at to end (without CRLF) is complete. */
 static enum codec_event
@@ -464,7 +464,7 @@ codec_head(struct codec *codec, const uint8_t *bytes, size_t size)
     return CODEC_MORE;
 }
 
-/* ---- what the head says -------------------------------------------------------------- */
+/* ---- what the head says --------------------------------------------------------------- */
 
 unsigned
 codec_find(

@@ -9,7 +9,7 @@
 
 #define BODY_FIRST_ROOM 4096
 
-/* ---- the end of a connection ---------------------------------------------------------------- */
+/* ---- the end of a connection ---------------------------------------------------------- */
 
 static void
 forget_request(struct conn *conn)
@@ -103,7 +103,7 @@ on_drained(void *user)
     conn_update_deadline(conn);
 }
 
-/* ---- the beginning of one --------------------------------------------------------------------- */
+/* ---- the beginning of one ------------------------------------------------------------- */
 
 static void on_data(void *user);
 
@@ -153,16 +153,16 @@ refuse_connection(struct conn *conn, const char *detail)
 void
 conn_accept(void *user, int fd, const struct net_peer *peer)
 {
-    static const struct net_events events = {
-        .on_data = on_data, .on_drained = on_drained, .on_end = on_end
-    };
+    static const struct net_conn_config config = { .read_max = API_READ_SIZE_MAX,
+        .on_data = on_data,
+        .on_drained = on_drained,
+        .on_end = on_end };
     struct api *api = user;
     bool is_over = peer_is_over(api, peer);
     bool is_refused = is_over || is_full(api);
     struct conn *conn = api->free;
     struct net_conn *net;
-    if (conn == NULL ||
-        net_conn_new(api->net, fd, API_READ_SIZE_MAX, &events, conn, &net) != ERR_OK) {
+    if (conn == NULL || net_conn_new(api->net, fd, &config, conn, &net) != ERR_OK) {
         api->refused_count[API_REFUSED_NO_MEMORY]++;
         close(fd);
         return;
@@ -187,7 +187,7 @@ conn_accept(void *user, int fd, const struct net_peer *peer)
     conn_update_deadline(conn);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------- */
 
 static void
 refuse_request(struct conn *conn)
@@ -395,7 +395,7 @@ step_body(struct conn *conn)
     return conn->state == CONN_HEAD;
 }
 
-/* ---- turns ------------------------------------------------------------------------------------- */
+/* ---- turns ---------------------------------------------------------------------------- */
 
 static void
 drop_input(struct conn *conn)

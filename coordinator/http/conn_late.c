@@ -5,7 +5,7 @@
 #include "common/sys/clock.h"
 #include "coordinator/http/state.h"
 
-/* ---- deadlines: a list for each kind, since each kind has one length --------------------- */
+/* ---- deadlines: a list for each kind, since each kind has one length ------------------ */
 
 static void
 list_remove(struct conn_list *list, struct conn *conn)
@@ -96,7 +96,7 @@ conn_update_deadline(struct conn *conn)
     }
 }
 
-/* ---- what is late -------------------------------------------------------------------------------- */
+/* ---- what is late --------------------------------------------------------------------- */
 
 static uint64_t
 progress_of(const struct conn *conn)

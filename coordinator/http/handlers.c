@@ -29,7 +29,7 @@ begin(const struct request *request)
     return out;
 }
 
-/* ---- query -------------------------------------------------------------------------------------- */
+/* ---- query ---------------------------------------------------------------------------- */
 
 bool
 query_refuse(struct conn *conn, const struct query_part *part, const char *const *known,
@@ -81,7 +81,7 @@ query_refuse_all(struct request *request)
     return read_query(request, NULL, 0, NULL);
 }
 
-/* ---- one job -------------------------------------------------------------------------------------- */
+/* ---- one job -------------------------------------------------------------------------- */
 
 /* The job of the path; false: answered. */
 static bool
@@ -200,7 +200,7 @@ handle_job_cancel(struct request *request)
     reply_json(conn, job_is_settled(&job) ? 200 : 202, &job);
 }
 
-/* ---- the list of jobs --------------------------------------------------------------------------- */
+/* ---- the list of jobs ----------------------------------------------------------------- */
 
 struct list {
     struct request *request;
@@ -331,7 +331,7 @@ handle_jobs(struct request *request)
     }
 }
 
-/* ---- the fleet --------------------------------------------------------------------------------------- */
+/* ---- the fleet ------------------------------------------------------------------------ */
 
 void
 handle_workers(struct request *request)
@@ -373,7 +373,7 @@ handle_handlers(struct request *request)
     reply_json(request->conn, 200, NULL);
 }
 
-/* ---- for machines ---------------------------------------------------------------------------------------- */
+/* ---- for machines --------------------------------------------------------------------- */
 
 static void
 reply_flag(struct request *request, unsigned status, const char *key, bool value)

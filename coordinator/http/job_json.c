@@ -31,7 +31,7 @@ job_is_settled(const struct job_view *job)
     return is_settled;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values --------------------------------------------------------------------------- */
 
 static void
 out_text(struct out *out, const char *key, const char *text)
@@ -94,7 +94,7 @@ cause_or_null(enum cancel_cause cause)
     return cause == CAUSE_NONE ? NULL : cancel_cause_text(cause);
 }
 
-/* ---- jobs --------------------------------------------------------------------------------------- */
+/* ---- jobs ----------------------------------------------------------------------------- */
 
 static void
 attempt_json(struct out *out, const struct attempt_view *attempt, instant_t created_at)
@@ -289,7 +289,7 @@ job_json_attempts(struct api *api, const struct job_view *job)
     out_close(&api->out, '}');
 }
 
-/* ---- workers and handlers --------------------------------------------------------------------- */
+/* ---- workers and handlers ------------------------------------------------------------- */
 
 void
 worker_json(struct api *api, const struct worker_view *worker)

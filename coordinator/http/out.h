@@ -40,14 +40,14 @@ out_slice(const struct out *out)
     return (struct slice){ .at = out->bytes, .size = out->size };
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------- */
 
 void out_add(struct out *out, struct slice text);
 void out_format(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* size bytes to be filled by the caller, valid until the next call; NULL: no memory. */
 char *out_room(struct out *out, size_t size);
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------------- */
 
 /* bracket: '{' or '['. */
 void out_open(struct out *out, char bracket);

@@ -140,7 +140,7 @@ reply_unknown_job(struct conn *conn, job_id_t id)
                             .job_id = id });
 }
 
-/* ---- jobs that did not succeed ------------------------------------------------------------- */
+/* ---- jobs that did not succeed -------------------------------------------------------- */
 
 static struct problem
 problem_of_failed(const struct job_view *job, char *detail, size_t room)
@@ -191,7 +191,7 @@ reply_job_problem(struct conn *conn, const struct job_view *job)
     reply_problem(conn, &problem);
 }
 
-/* ---- jobs that were not taken ---------------------------------------------------------------- */
+/* ---- jobs that were not taken --------------------------------------------------------- */
 
 static void
 refuse_unknown_handler(struct conn *conn, const char *handler)

@@ -55,7 +55,7 @@ reply_status_at(unsigned index)
     return index < ARRAY_COUNT(statuses) ? statuses[index].status : 0;
 }
 
-/* ---- the head ----------------------------------------------------------------------------------- */
+/* ---- the head ------------------------------------------------------------------------- */
 
 #define HEAD_SIZE_MAX 1536
 
@@ -237,7 +237,7 @@ reply_json(struct conn *conn, unsigned status, const struct job_view *job)
                          .job = job });
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------- */
+/* ---- jobs ----------------------------------------------------------------------------- */
 
 static void
 reply_result(struct conn *conn, const struct job_view *job)

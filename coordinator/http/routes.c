@@ -56,7 +56,7 @@ routes_index(const struct route *route)
     return route != NULL ? (unsigned) (route - routes) : routes_count();
 }
 
-/* ---- text of URIs --------------------------------------------------------------------------- */
+/* ---- text of URIs --------------------------------------------------------------------- */
 
 static int
 hex_value(char c)
@@ -106,7 +106,7 @@ routes_next_query(struct slice *query, struct query_part *ret_part, bool *ret_is
     return true;
 }
 
-/* ---- matching --------------------------------------------------------------------------------- */
+/* ---- matching ------------------------------------------------------------------------- */
 
 /* *ret_capture is what {} stands for; empty without one. */
 static bool

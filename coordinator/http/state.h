@@ -49,7 +49,7 @@ enum conn_state {
     CONN_BODY,     /* reads a body */
     CONN_WAITING,  /* the shell holds its ticket */
     CONN_FLUSHING, /* the last answer leaves */
-    CONN_LINGERING /* what still comes in is dropped, so that the answer is not lost to a reset */
+    CONN_LINGERING /* input is dropped, so that no reset eats the answer */
 };
 
 /* Why a connection has a time until which something must have happened. */
@@ -153,7 +153,7 @@ struct request {
     char capture[CORE_NAME_SIZE_MAX * 2]; /* what the route's {} matched, decoded */
 };
 
-/* ---- conn.c ------------------------------------------------------------------------------- */
+/* ---- conn.c --------------------------------------------------------------------------- */
 
 void conn_accept(void *user, int fd, const struct net_peer *peer);
 void conn_process(struct conn *conn);
@@ -167,7 +167,7 @@ void conn_stop_waiting(struct conn *conn);
 /* The client is no more: the shell is told if it holds its ticket. */
 void conn_gone(struct conn *conn);
 
-/* ---- conn_late.c ----------------------------------------------------------------------------- */
+/* ---- conn_late.c ---------------------------------------------------------------------- */
 
 void conn_set_deadline(struct conn *conn, enum conn_deadline kind);
 /* What the connection owes us, given its state. */
@@ -175,7 +175,7 @@ void conn_update_deadline(struct conn *conn);
 void conn_on_timer(void *user);
 void conn_on_wait_timer(void *user);
 
-/* ---- routes.c ----------------------------------------------------------------------------- */
+/* ---- routes.c ------------------------------------------------------------------------- */
 
 #define ROUTES_MAX 24
 
@@ -201,7 +201,7 @@ bool query_refuse(struct conn *conn, const struct query_part *part, const char *
 /* false: there is a parameter where none is known, and it was refused. */
 bool query_refuse_all(struct request *request);
 
-/* ---- submit.c ------------------------------------------------------------------------------ */
+/* ---- submit.c ------------------------------------------------------------------------- */
 
 void submit_job(struct request *request);
 void submit_invoke(struct request *request);
@@ -209,7 +209,7 @@ void submit_invoke(struct request *request);
 bool submit_refuse_early(struct request *request);
 const char *submit_nearest_handler(const struct api *api, const char *handler);
 
-/* ---- handlers.c ---------------------------------------------------------------------------- */
+/* ---- handlers.c ----------------------------------------------------------------------- */
 
 void handle_job(struct request *request);
 void handle_job_attempts(struct request *request);
@@ -223,7 +223,7 @@ void handle_ready(struct request *request);
 void handle_version(struct request *request);
 void handle_metrics(struct request *request);
 
-/* ---- job_json.c ------------------------------------------------------------------------------ */
+/* ---- job_json.c ----------------------------------------------------------------------- */
 
 enum result_form {
     RESULT_INLINE,       /* always */
@@ -240,7 +240,7 @@ instant_t job_started_at(const struct job_view *job);
 /* It is terminal, and every copy has ended. */
 bool job_is_settled(const struct job_view *job);
 
-/* ---- reply.c --------------------------------------------------------------------------------- */
+/* ---- reply.c -------------------------------------------------------------------------- */
 
 struct reply {
     unsigned status;
@@ -290,7 +290,7 @@ const char *reply_reason(unsigned status);
 /* The index-th of API_STATUSES_MAX. */
 unsigned reply_status_at(unsigned index);
 
-/* ---- api_metrics.c --------------------------------------------------------------------------- */
+/* ---- api_metrics.c -------------------------------------------------------------------- */
 
 void api_count_request(struct conn *conn, unsigned status_index);
 /* Appends to api->out. */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* ---- handlers' names ---------------------------------------------------------------------- */
+/* ---- handlers' names ------------------------------------------------------------------ */
 
 const char *
 submit_nearest_handler(const struct api *api, const char *handler)
@@ -54,7 +54,7 @@ submit_refuse_early(struct request *request)
     return true;
 }
 
-/* ---- the parts of a wish -------------------------------------------------------------------- */
+/* ---- the parts of a wish -------------------------------------------------------------- */
 
 bool
 wish_set_handler(struct wish *wish, struct conn *conn, const char *handler)
@@ -200,7 +200,7 @@ wish_set_content_type(
     return is_good;
 }
 
-/* ---- headers ------------------------------------------------------------------------------------ */
+/* ---- headers -------------------------------------------------------------------------- */
 
 /* false: answered, since it is there twice.  *ret_value is empty when it is not there. */
 static bool
@@ -269,7 +269,7 @@ wish_fini(struct wish *wish)
     wish->submit.input = NULL;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending -------------------------------------------------------------------------- */
 
 void
 wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
@@ -294,7 +294,7 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
     wish_fini(wish);
 }
 
-/* ---- :invoke ------------------------------------------------------------------------------------ */
+/* ---- :invoke -------------------------------------------------------------------------- */
 
 static bool
 set_count(struct conn *conn, const struct query_part *part, uint32_t *ret_count)

@@ -30,7 +30,7 @@ struct document {
     struct slice input; /* its JSON text */
 };
 
-/* ---- fields -------------------------------------------------------------------------------------- */
+/* ---- fields --------------------------------------------------------------------------- */
 
 struct field {
     const char *name; /* of the path, the last part */
@@ -263,7 +263,7 @@ set_fields(struct document *document, const struct json *object, const struct fi
     return true;
 }
 
-/* ---- the document ------------------------------------------------------------------------------ */
+/* ---- the document --------------------------------------------------------------------- */
 
 static bool
 refuse_text(struct conn *conn, const char *why)
@@ -347,7 +347,7 @@ scan(struct conn *conn, struct slice text)
     return refuse_text(conn, why);
 }
 
-/* ---- the input ---------------------------------------------------------------------------------- */
+/* ---- the input ------------------------------------------------------------------------ */
 
 static bool
 decode_input(struct document *document, uint8_t *bytes, size_t *ret_size)
@@ -409,7 +409,7 @@ take_input(struct document *document)
     return true;
 }
 
-/* ---- POST /v1/jobs ------------------------------------------------------------------------------ */
+/* ---- POST /v1/jobs -------------------------------------------------------------------- */
 
 static bool
 is_json_type(struct request *request)

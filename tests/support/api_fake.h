@@ -20,15 +20,13 @@
 #include "common/sys/clock.h"
 #include "coordinator/http/api.h"
 #include "coordinator/ledger.h"
+#include "tests/support/http_client.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define FAKE_EVENTS_MAX 4096
 #define FAKE_INPUT_MAX  (1024 * 1024)
@@ -59,7 +57,7 @@ struct fake {
     atomic_uint cancels_count[CAUSE_SHUTDOWN + 1];
 };
 
-/* ---- the worker ------------------------------------------------------------------------------ */
+/* ---- the worker ----------------------------------------------------------------------- */
 
 static inline void
 fake_push(struct fake *fake, struct core_event event)
@@ -137,7 +135,7 @@ fake_on_answer(struct fake *fake, const struct core_command *command)
     fake->answers[fake->answers_count++] = command->job;
 }
 
-/* ---- the shell ------------------------------------------------------------------------------------ */
+/* ---- the shell ------------------------------------------------------------------------ */
 
 static inline void
 fake_perform(struct fake *fake, const struct core_command *command)
@@ -346,7 +344,7 @@ fake_is_ready(void *user)
     return true;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static inline void *
 fake_main(void *user)
@@ -454,148 +452,12 @@ fake_reaches(atomic_uint *counter, unsigned count)
     return true;
 }
 
-/* ---- clients --------------------------------------------------------------------------------------- */
-
-#define CLIENT_ROOM (2 * FAKE_INPUT_MAX)
-
-struct client {
-    int fd;
-    char *bytes; /* received, not yet looked at */
-    size_t size;
-    bool has_ended;
-};
+/* ---- clients -------------------------------------------------------------------------- */
 
 static inline void
-client_open(struct client *client, const struct fake *fake)
+fake_connect(struct client *client, const struct fake *fake)
 {
-    const struct timeval patience = { .tv_sec = 10 };
-    const struct sockaddr_in address = { .sin_family = AF_INET,
-        .sin_port = htons(fake->port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    *client = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-    client->bytes = malloc(CLIENT_ROOM);
-    CHECK(client->bytes != NULL);
-    CHECK(setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
-    CHECK(setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0);
-    CHECK(connect(client->fd, (const struct sockaddr *) &address, sizeof address) == 0);
-}
-
-static inline void
-client_close(struct client *client)
-{
-    close(client->fd);
-    free(client->bytes);
-}
-
-/* false: the server does not take it any more. */
-static inline bool
-client_send_sized(struct client *client, const void *bytes, size_t size)
-{
-    const char *next = bytes;
-    while (size > 0) {
-        ssize_t sent = send(client->fd, next, size, MSG_NOSIGNAL);
-        if (sent <= 0) {
-            return false;
-        }
-        next += sent;
-        size -= (size_t) sent;
-    }
-    return true;
-}
-
-static inline bool
-client_send(struct client *client, const char *text)
-{
-    return client_send_sized(client, text, strlen(text));
-}
-
-/* false: the end, or no patience left. */
-static inline bool
-client_fill(struct client *client)
-{
-    CHECK(client->size < CLIENT_ROOM);
-    ssize_t got = recv(client->fd, client->bytes + client->size, CLIENT_ROOM - client->size, 0);
-    client->has_ended = got == 0;
-    if (got <= 0) {
-        return false;
-    }
-    client->size += (size_t) got;
-    return true;
-}
-
-struct answer {
-    int status; /* 0: none came */
-    char head[2048];
-    char *body; /* malloc'd, with a final zero */
-    size_t body_size;
-};
-
-static inline void
-answer_free(struct answer *answer)
-{
-    free(answer->body);
-    answer->body = NULL;
-}
-
-/* The value of a header, or NULL; the text is valid until the next call. */
-static inline const char *
-answer_header(const struct answer *answer, const char *name)
-{
-    static char value[512];
-    char line[128];
-    snprintf(line, sizeof line, "\r\n%s: ", name);
-    const char *found = strcasestr(answer->head, line);
-    if (found == NULL) {
-        return NULL;
-    }
-    found += strlen(line);
-    snprintf(value, sizeof value, "%.*s", (int) strcspn(found, "\r"), found);
-    return value;
-}
-
-/* The next answer; has_body: false after HEAD. */
-static inline struct answer
-client_answer_to(struct client *client, bool has_body)
-{
-    struct answer answer = { 0 };
-    const char *end = NULL;
-    while ((end = memmem(client->bytes, client->size, "\r\n\r\n", 4)) == NULL) {
-        if (!client_fill(client)) {
-            return answer;
-        }
-    }
-    size_t head_size = (size_t) (end - client->bytes) + 4;
-    CHECK(head_size < sizeof answer.head);
-    memcpy(answer.head, client->bytes, head_size);
-    const char *length = answer_header(&answer, "Content-Length");
-    answer.body_size = has_body && length != NULL ? strtoul(length, NULL, 10) : 0;
-    while (client->size < head_size + answer.body_size) {
-        if (!client_fill(client)) {
-            return answer;
-        }
-    }
-    CHECK(sscanf(answer.head, "HTTP/1.1 %d", &answer.status) == 1);
-    answer.body = calloc(1, answer.body_size + 1);
-    CHECK(answer.body != NULL);
-    memcpy(answer.body, client->bytes + head_size, answer.body_size);
-    client->size -= head_size + answer.body_size;
-    memmove(client->bytes, client->bytes + head_size + answer.body_size, client->size);
-    return answer;
-}
-
-static inline struct answer
-client_answer(struct client *client)
-{
-    return client_answer_to(client, true);
-}
-
-/* The server closed, and sent nothing more. */
-static inline bool
-client_sees_end(struct client *client)
-{
-    while (client_fill(client)) {
-    }
-    return client->has_ended && client->size == 0;
+    client_open(client, fake->port);
 }
 
 /* One request on a connection of its own. */
@@ -603,7 +465,7 @@ static inline struct answer
 fake_ask(const struct fake *fake, const char *request)
 {
     struct client client;
-    client_open(&client, fake);
+    client_open(&client, fake->port);
     (void) client_send(&client, request);
     struct answer answer = client_answer(&client);
     client_close(&client);

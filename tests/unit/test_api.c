@@ -23,7 +23,7 @@ post_document(char *request, size_t room, const char *document)
         strlen(document), document);
 }
 
-/* ---- routes -------------------------------------------------------------------------- */
+/* ---- routes --------------------------------------------------------------------------- */
 
 static const struct {
     const char *request;
@@ -210,7 +210,7 @@ api_each_document_is_understood_or_explained(void)
     fake_stop(&fake);
 }
 
-/* ---- headers ------------------------------------------------------------------------- */
+/* ---- headers -------------------------------------------------------------------------- */
 
 #define JOB_ID "01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44"
 
@@ -283,7 +283,7 @@ api_head_has_the_size_but_no_body(void)
     struct fake fake;
     struct client client;
     fake_start(&fake, 0, (struct api_limits){ 0 });
-    client_open(&client, &fake);
+    fake_connect(&client, &fake);
     client_send(
         &client, "HEAD /livez HTTP/1.1\r\n" HOST "\r\nGET /livez HTTP/1.1\r\n" HOST "\r\n");
     struct answer head = client_answer_to(&client, false);
@@ -297,7 +297,7 @@ api_head_has_the_size_but_no_body(void)
     fake_stop(&fake);
 }
 
-/* ---- jobs over time ------------------------------------------------------------------ */
+/* ---- jobs over time ------------------------------------------------------------------- */
 
 static void
 api_wait_answers_when_the_job_is_over(void)
@@ -306,8 +306,8 @@ api_wait_answers_when_the_job_is_over(void)
     struct client submitter;
     struct client reader;
     fake_start(&fake, 0, (struct api_limits){ 0 });
-    client_open(&submitter, &fake);
-    client_open(&reader, &fake);
+    fake_connect(&submitter, &fake);
+    fake_connect(&reader, &fake);
     client_send(&submitter,
         "POST /v1/handlers/hold:invoke HTTP/1.1\r\n" HOST "X-Job-Id: " JOB_ID "\r\n\r\n");
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
@@ -347,7 +347,7 @@ api_cancel_stops_the_job_and_tells_its_client(void)
     struct fake fake;
     struct client submitter;
     fake_start(&fake, 0, (struct api_limits){ 0 });
-    client_open(&submitter, &fake);
+    fake_connect(&submitter, &fake);
     client_send(&submitter,
         "POST /v1/handlers/hold:invoke HTTP/1.1\r\n" HOST "X-Job-Id: " JOB_ID "\r\n\r\n");
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
