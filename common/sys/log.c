@@ -83,7 +83,9 @@ static void
 line_field(struct line *line, const struct log_field *field)
 {
     if (log_state.format == LOG_JSON) {
-        line_char(line, line->size > 1 ? ',' : ' ');
+        if (line->size > 1) {
+            line_char(line, ',');
+        }
         line_quoted(line, field->key);
         line_char(line, ':');
     } else {
