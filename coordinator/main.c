@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coordinator/main.c - hedgerow-coordinator: settings in, house up, loop, drain, out.
+ */
+#include "common/edge/loop.h"
+#include "common/edge/yaml.h"
+#include "common/sys/log.h"
+#include "common/sys/notify.h"
+#include "common/sys/settings.h"
+#include "common/sys/token.h"
+#include "coordinator/shell.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+extern char **environ;
+
+static struct settings settings; /* large, and its strings live as long as we do */
+static struct token token;
+
+/* What holds until a handler's own delay is learned; negative: never. */
+static duration_t
+hedge_delay(void)
+{
+    if (!settings.hedge_enabled || settings.hedge_delay.ns == SETTINGS_DELAY_OFF) {
+        return duration_ns(-1);
+    }
+    return settings.hedge_delay.ns == SETTINGS_DELAY_AUTO ? duration_ms(50)
+                                                          : settings.hedge_delay;
+}
+
+static struct shell_config
+config_from_settings(void)
+{
+    struct shell_config config = {
+        .http_listen = settings.http_listen,
+        .link_listen = settings.link_listen,
+        .token = &token,
+        .http_connections_max = settings.http_connections_max,
+        .input_size_max = (uint32_t) settings.jobs_input_max,
+        .bytes_max = settings.jobs_bytes_max,
+        .cancel_grace_ms = (uint32_t) duration_to_ms(settings.cancel_grace),
+        .drain_timeout = settings.drain_timeout,
+    };
+    core_config_default(&config.core);
+    struct core_config *core = &config.core;
+    core->jobs_max = settings.jobs_max;
+    core->finished_kept = settings.jobs_finished_kept;
+    core->workers_max = settings.workers_max;
+    core->timeout_default = settings.jobs_timeout;
+    core->timeout_max = settings.jobs_timeout_max;
+    core->attempts_max = settings.hedge_max_attempts;
+    core->hedge_ratio = settings.hedge_ratio;
+    core->hedge_burst = settings.hedge_burst;
+    core->hedge_delay = hedge_delay();
+    core->heartbeat = settings.heartbeat;
+    core->heartbeats_missed_max = settings.heartbeats_missed;
+    core->cancel_ack_max = settings.cancel_ack_max;
+    /* One step can end every job there is, and each must still be there to be answered. */
+    core->finished_max = settings.jobs_finished_max > settings.jobs_max
+                             ? settings.jobs_finished_max
+                             : settings.jobs_max;
+    return config;
+}
+
+static void
+on_signal(void *user, int signal_number)
+{
+    log_info("signal", LOG_I64("number", signal_number));
+    shell_drain(user);
+}
+
+static void
+tell_ready(const struct shell *shell)
+{
+    char lines[256];
+    snprintf(lines, sizeof lines,
+        "READY=1\nX_HEDGEROW_HTTP=127.0.0.1:%u\nX_HEDGEROW_LINK=tcp://127.0.0.1:%u\n",
+        shell_http_port(shell), shell_link_port(shell));
+    err_t err = notify_send(lines);
+    if (err != ERR_OK) {
+        log_warn("supervisor cannot be told", LOG_ERR(err));
+    }
+}
+
+static int
+run(struct loop *loop, const struct shell_config *config)
+{
+    struct shell *shell;
+    if (shell_new(loop, config, &shell) != ERR_OK) {
+        return EXIT_FAILURE; /* it logged why */
+    }
+    err_t err = loop_on_signal(loop, SIGTERM, on_signal, shell);
+    if (err == ERR_OK) {
+        err = loop_on_signal(loop, SIGINT, on_signal, shell);
+    }
+    if (err != ERR_OK) {
+        log_error("signals cannot be caught", LOG_ERR(err));
+        shell_free(shell);
+        return EXIT_FAILURE;
+    }
+    log_info("ready", LOG_STR("version", HEDGEROW_VERSION),
+        LOG_I64("http_port", shell_http_port(shell)),
+        LOG_I64("link_port", shell_link_port(shell)),
+        LOG_STR("token", token.size > 0 ? token.path : "none, loopback only"),
+        LOG_I64("memory_bytes_max", shell_memory_size_max(config)));
+    tell_ready(shell);
+    loop_run(loop);
+    shell_free(shell);
+    return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct settings_source source = {
+        .program = SETTINGS_C,
+        .name = "hedgerow-coordinator",
+        .about = "Takes jobs, sends each to workers, and answers with the first good reply.",
+        .argc = argc,
+        .argv = argv,
+        .environment = environ,
+        .read_file = yaml_read,
+    };
+    int exit_code;
+    if (!settings_start(&settings, &source, &exit_code)) {
+        return exit_code;
+    }
+    settings_log_init(&settings, "coordinator");
+    signal(SIGPIPE, SIG_IGN);
+    err_t err = token_load(settings.link_token_file, &token);
+    if (err != ERR_OK) {
+        log_error("link token cannot be read", LOG_STR("file", token.path), LOG_ERR(err));
+        return EXIT_FAILURE;
+    }
+    struct loop *loop;
+    err = loop_new(&loop);
+    if (err != ERR_OK) {
+        log_error("event loop cannot be made", LOG_ERR(err));
+        return EXIT_FAILURE;
+    }
+    const struct shell_config config = config_from_settings();
+    exit_code = run(loop, &config);
+    loop_free(loop);
+    return exit_code;
+}
