@@ -48,6 +48,10 @@ struct stream_events {
     void (*on_gone)(void *user);
 };
 
+/* End the library's threads, once nothing of this file is in use; not needed before an exit,
+ * but then every descriptor and byte is given back. */
+void stream_shutdown(void);
+
 /* Before the first recv or send. */
 void stream_bind(struct stream *stream, const struct stream_events *events);
 /* Up to size bytes into the caller's memory; one at a time. */

@@ -41,7 +41,7 @@ struct fixture {
     bool (*is_done)(struct fixture *fx);
     bool timed_out;
     char url[128];
-    struct worker_end workers[WORKERS_MAX];
+    struct worker_end workers[WORKERS_MAX + 1];
     unsigned workers_count;
 
     link_id_t up[WORKERS_MAX];
@@ -250,7 +250,7 @@ fixture_new(void)
 {
     struct fixture *fx = calloc(1, sizeof *fx);
     CHECK(fx != NULL);
-    log_init("test", LOG_ERROR, LOG_LOGFMT);
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
     CHECK(loop_new(&fx->loop) == ERR_OK);
     CHECK(loop_timer_new(fx->loop, on_guard, fx, &fx->guard) == ERR_OK);
     CHECK(loop_wake_new(fx->loop, on_nudge, fx, &fx->nudge) == ERR_OK);
@@ -349,8 +349,205 @@ link_ipc_carries_every_size(void)
     roundtrip(url, NULL);
 }
 
+static bool
+has_acks(struct fixture *fx)
+{
+    return fx->acks_count == fx->want;
+}
+
+/* GOAL    CANCELs are heard and acknowledged while megabytes are on their way, and their
+ *         inputs come back to their owner. */
+static void
+link_cancel_passes_megabytes(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    struct worker_end *worker = add_worker(fx, token);
+    fx->want = 1;
+    run_until(fx, is_up);
+    for (unsigned i = 0; i < 8; i++) {
+        ASSERT_I64_EQ(send_job(fx, fx->up[0], i, WIRE_BULK_SIZE_MAX), ERR_OK);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        const job_id_t job = { .bytes = { 1, [15] = (uint8_t) i } };
+        ASSERT_I64_EQ(links_send_cancel(fx->links, fx->up[0], job, 1, 1), ERR_OK);
+    }
+    fx->want = 8;
+    run_until(fx, has_acks);
+    ASSERT_I64_EQ(atomic_load(&worker->jobs_count), 0);
+    ASSERT_I64_EQ(fx->inputs_done_count, 8);
+    CU_ASSERT(links_counters(fx->links)->bytes_out_count < 2 * WIRE_WINDOW_SIZE);
+    fixture_free(fx);
+}
+
+static bool
+is_down(struct fixture *fx)
+{
+    return atomic_load(&fx->workers[0].downs_count) >= fx->want;
+}
+
+/* GOAL    a worker whose coordinator went away dials until there is one again; the inputs of
+ *         the old one's jobs were handed back. */
+static void
+link_redials_a_new_coordinator(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    struct worker_end *worker = add_worker(fx, token);
+    atomic_store(&worker->is_slow, true);
+    fx->want = 1;
+    run_until(fx, is_up);
+    CU_ASSERT_TRUE(worker_link_is_up(worker->link));
+    ASSERT_I64_EQ(send_job(fx, fx->up[0], 1, WIRE_BULK_SIZE_MAX), ERR_OK);
+    links_free(fx->links);
+    fx->links = NULL;
+    ASSERT_I64_EQ(fx->inputs_done_count, 1);
+    fx->want = 3; /* lost once, then refused */
+    run_until(fx, is_down);
+    CU_ASSERT_FALSE(worker_link_is_up(worker->link));
+    ASSERT_I64_EQ(atomic_load(&worker->last_why), ERR_REFUSED);
+    ASSERT_I64_EQ(
+        worker_link_send(worker->link, &(struct wire_msg){ .kind = WIRE_DRAIN }), ERR_CLOSED);
+    char url[sizeof fx->url];
+    snprintf(url, sizeof url, "%s", fx->url);
+    ASSERT_I64_EQ(listen(fx, url, token), ERR_OK);
+    fx->want = 2;
+    run_until(fx, is_up);
+    fixture_free(fx);
+}
+
+/* GOAL    a wrong token never comes up, and is counted. */
+static void
+link_wrong_token_is_refused(void)
+{
+    static const uint8_t other[sizeof token] = "another token, as long as the 1st.";
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    struct worker_end *worker = add_worker(fx, other);
+    fx->want = 2; /* it goes on trying */
+    run_until(fx, is_down);
+    ASSERT_I64_EQ(atomic_load(&worker->ups_count), 0);
+    ASSERT_I64_EQ(fx->ups_count, 0);
+    ASSERT_I64_EQ(fx->downs_count, 0);
+    CU_ASSERT(links_counters(fx->links)->handshakes_failed_count >= 1);
+    ASSERT_I64_EQ(links_counters(fx->links)->up_count, 0);
+    fixture_free(fx);
+}
+
+/* GOAL    without a token nobody beyond this machine is listened to. */
+static void
+link_without_token_stays_local(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://0.0.0.0:0", NULL), ERR_PERMISSION);
+    ASSERT_I64_EQ(listen(fx, "nonsense", NULL), ERR_INVALID);
+    ASSERT_I64_EQ(listen(fx, "tcp://0.0.0.0:0", token), ERR_OK);
+    struct links *first = fx->links;
+    char url[64];
+    snprintf(url, sizeof url, "tcp://0.0.0.0:%u", links_port(first));
+    ASSERT_I64_EQ(listen(fx, url, token), ERR_IN_USE);
+    fx->links = first;
+    fixture_free(fx);
+}
+
+static bool
+is_refused_once(struct fixture *fx)
+{
+    return atomic_load(&fx->workers[WORKERS_MAX].downs_count) == 1;
+}
+
+static bool
+has_all_but_one(struct fixture *fx)
+{
+    return fx->downs_count == 1 && fx->ups_count == WORKERS_MAX + 1;
+}
+
+/* GOAL    no more links come up than fit; the one that is refused tries again, and comes up
+ *         when there is room. */
+static void
+link_one_too_many_waits(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    for (unsigned i = 0; i < WORKERS_MAX; i++) {
+        add_worker(fx, token);
+    }
+    fx->want = WORKERS_MAX;
+    run_until(fx, is_up);
+    add_worker(fx, token);
+    run_until(fx, is_refused_once);
+    ASSERT_I64_EQ(links_counters(fx->links)->up_count, WORKERS_MAX);
+    worker_link_free(fx->workers[0].link);
+    fx->workers[0].link = NULL;
+    run_until(fx, has_all_but_one);
+    fixture_free(fx);
+}
+
+static bool
+is_closed(struct fixture *fx)
+{
+    return atomic_load(&fx->workers[0].downs_count) == 1 && fx->ups_count == 2;
+}
+
+/* GOAL    links_close tells the worker, and not the shell, which asked for it. */
+static void
+link_closed_by_the_shell_is_silent(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    add_worker(fx, token);
+    fx->want = 1;
+    run_until(fx, is_up);
+    link_id_t link = fx->up[0];
+    ASSERT_I64_EQ(send_job(fx, link, 1, WIRE_BULK_SIZE_MAX), ERR_OK);
+    links_close(fx->links, link, "test");
+    ASSERT_I64_EQ(send_job(fx, link, 2, 1), ERR_NOT_FOUND);
+    run_until(fx, is_closed); /* and it came back */
+    ASSERT_I64_EQ(fx->downs_count, 0);
+    ASSERT_I64_EQ(fx->inputs_done_count, 1);
+    fixture_free(fx);
+}
+
+static bool
+is_left(struct fixture *fx)
+{
+    return fx->downs_count == 1 && atomic_load(&fx->workers[0].downs_count) == 1;
+}
+
+/* GOAL    a worker that said GOODBYE has delivered all it flushed, and does not come back. */
+static void
+link_goodbye_ends_it(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    struct worker_end *worker = add_worker(fx, token);
+    fx->want = 1;
+    run_until(fx, is_up);
+    const struct wire_msg result = { .kind = WIRE_RESULT,
+        .result = {
+            .id = { .job = { .bytes = { 1 } } }, .bulk = fx->input, .bulk_size = 1000 } };
+    ASSERT_I64_EQ(worker_link_send(worker->link, &result), ERR_OK);
+    const instant_t deadline = instant_add(clock_now(), duration_s(10));
+    ASSERT_I64_EQ(worker_link_flush(worker->link, deadline), ERR_OK);
+    const struct wire_msg goodbye = { .kind = WIRE_GOODBYE,
+        .goodbye = { .reason = "drained" } };
+    ASSERT_I64_EQ(worker_link_send(worker->link, &goodbye), ERR_OK);
+    run_until(fx, is_left);
+    ASSERT_I64_EQ(fx->results_count, 1);
+    ASSERT_I64_EQ(worker_link_flush(worker->link, deadline), ERR_CLOSED);
+    ASSERT_I64_EQ(atomic_load(&worker->ups_count), 1);
+    fixture_free(fx);
+}
+
 static const struct test tests[] = {
     TEST(link_tcp_carries_every_size),
     TEST(link_ipc_carries_every_size),
+    TEST(link_cancel_passes_megabytes),
+    TEST(link_redials_a_new_coordinator),
+    TEST(link_wrong_token_is_refused),
+    TEST(link_without_token_stays_local),
+    TEST(link_one_too_many_waits),
+    TEST(link_closed_by_the_shell_is_silent),
+    TEST(link_goodbye_ends_it),
 };
 TEST_MAIN("link", tests)
