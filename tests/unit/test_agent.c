@@ -176,11 +176,21 @@ fixture_default(struct fixture *fx)
     fixture_start(fx, &config);
 }
 
+/* What was heard can still be asked. */
+static void
+fixture_stop(struct fixture *fx)
+{
+    if (fx->agent != NULL) {
+        CU_ASSERT_EQUAL(hr_stop(), 0); /* waits for every fiber: none is lost */
+        agent_free(fx->agent);
+        fx->agent = NULL;
+    }
+}
+
 static void
 fixture_fini(struct fixture *fx)
 {
-    CU_ASSERT_EQUAL(hr_stop(), 0); /* waits for every fiber: none is lost */
-    agent_free(fx->agent);
+    fixture_stop(fx);
     registry_free(fx->registry);
     fake_link_fini(&fx->link);
 }
@@ -310,8 +320,9 @@ agent_duplicate_runs_once(void)
     fake_link_wait(&fx.link, WIRE_RESULT, 1, 1);
     send_job(&fx, 1, "gate", LONG_US);
     ASSERT_I64_EQ(counts_of(&fx).attempts.duplicates_count, 2);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(fx.link.frames_count, 3); /* LOAD, STARTED, RESULT */
+    fixture_fini(&fx);
 }
 
 /* ---- stopping ------------------------------------------------------------------------ */
@@ -327,9 +338,10 @@ agent_cancel_stops_a_parked_handler(void)
     struct fake_frame frame = fake_link_wait(&fx.link, WIRE_CANCEL_ACK, 1, 1);
     ASSERT_I64_EQ(frame.fate, ATTEMPTS_FATE_STOPPED);
     ASSERT_I64_EQ(atomic_load(&fx.stage.cause), HR_CAUSE_USER + CAUSE_USER);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 1);
     ASSERT_I64_EQ(fake_link_count(&fx.link, WIRE_RESULT, 1), 0);
+    fixture_fini(&fx);
 }
 
 /* GOAL    one that finishes in spite of its cancel is acknowledged as completed: not before. */
@@ -345,8 +357,9 @@ agent_cancel_waits_for_a_stubborn_handler(void)
     atomic_store(&fx.stage.is_open, true);
     struct fake_frame frame = fake_link_wait(&fx.link, WIRE_CANCEL_ACK, 1, 1);
     ASSERT_I64_EQ(frame.fate, ATTEMPTS_FATE_COMPLETED);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(fake_link_count(&fx.link, WIRE_RESULT, 1), 0);
+    fixture_fini(&fx);
 }
 
 /* GOAL    a handler that sees to its own end may wait after it was stopped. */
@@ -373,8 +386,9 @@ agent_cancel_before_its_job_is_remembered(void)
     struct fake_frame frame = fake_link_wait(&fx.link, WIRE_CANCEL_ACK, 1, 1);
     ASSERT_I64_EQ(frame.fate, ATTEMPTS_FATE_NOT_SEEN);
     send_job(&fx, 1, "mirror", LONG_US);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(fake_link_count(&fx.link, WIRE_STARTED, 1), 0);
+    fixture_fini(&fx);
 }
 
 /* GOAL    out of time is an acknowledged stop, also when the worker's clock is first. */
@@ -393,8 +407,9 @@ agent_deadline_stops_and_awaits_the_cancel(void)
     struct fake_frame frame = fake_link_wait(&fx.link, WIRE_CANCEL_ACK, 1, 1);
     ASSERT_I64_EQ(frame.fate, ATTEMPTS_FATE_STOPPED);
     CU_ASSERT_TRUE(frame.ran_us > 0);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(fake_link_count(&fx.link, WIRE_RESULT, 1), 0);
+    fixture_fini(&fx);
 }
 
 /* GOAL    the chaos pause ends when the copy is stopped, and the handler does not run then. */
@@ -438,10 +453,11 @@ agent_new_session_stops_the_old_copies(void)
     } while (frame.job != 1);
     frame = fake_link_wait(&fx.link, WIRE_RESULT, 1, 1);
     ASSERT_I64_EQ(frame.epoch, 8);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 2);
     ASSERT_I64_EQ(fake_link_count(&fx.link, WIRE_RESULT, 0), 1);
     ASSERT_I64_EQ(fake_link_count(&fx.link, WIRE_CANCEL_ACK, 0), 0);
+    fixture_fini(&fx);
 }
 
 /* GOAL    a link that is down for too long stops its copies; one that timed out has been
@@ -467,8 +483,9 @@ agent_lost_link_stops_its_copies(void)
     send_job(&fx, 1, "gate", LONG_US);
     wait_entered(&fx, 1);
     agent_on_down(fx.port, ERR_TIMEOUT);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 1);
+    fixture_fini(&fx);
 }
 
 /* GOAL    a link that is down but not lost leaves its copies alone. */
@@ -483,8 +500,9 @@ agent_short_loss_stops_nothing(void)
     agent_tick(fx.agent);
     ASSERT_I64_EQ(counts_of(&fx).attempts.running_count, 1);
     atomic_store(&fx.stage.is_open, true);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 0);
+    fixture_fini(&fx);
 }
 
 /* ---- the worker's own end ------------------------------------------------------------ */
@@ -506,9 +524,10 @@ agent_drain_finishes_what_runs(void)
     ASSERT_I64_EQ(atomic_load(&fx.idles_count), 0);
     atomic_store(&fx.stage.is_open, true);
     fake_link_wait(&fx.link, WIRE_RESULT, 0, 2);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(atomic_load(&fx.idles_count), 1);
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 0);
+    fixture_fini(&fx);
 }
 
 static void
@@ -525,9 +544,10 @@ agent_shutdown_answers_everyone(void)
     fake_link_wait(&fx.link, WIRE_BUSY, 3, 1);
     struct fake_frame frame = fake_link_wait(&fx.link, WIRE_RESULT, 0, 2);
     ASSERT_I64_EQ(frame.status, WIRE_FAILED_RETRYABLE);
-    fixture_fini(&fx);
+    fixture_stop(&fx);
     ASSERT_I64_EQ(atomic_load(&fx.idles_count), 1);
     ASSERT_I64_EQ(atomic_load(&fx.stage.stopped_count), 2);
+    fixture_fini(&fx);
 }
 
 /* GOAL    LOAD comes when the link is up, and when much has changed. */
