@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The contract, clause by clause, judged from outside: by what was sent to the core and
+ * what it commanded, never by its own structs.
+ */
+#include "coordinator/sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing);
+static void
+take_answer(struct world *world, struct sim_job *job, const struct core_command *command);
+static void
+take_send(struct world *world, struct sim_job *job, const struct core_command *command);
+static void
+take_cancel(struct world *world, struct sim_job *job, const struct core_command *command);
+static void check_budget(struct world *world);
+static void check_conservation(struct world *world);
+
+/* Ids are made by chaos.c: the job's index is in them. */
+struct sim_job *
+ledger_job(struct world *world, job_id_t id)
+{
+    uint32_t number;
+    memcpy(&number, id.bytes + 8, sizeof number);
+    if (number == 0 || number > world->jobs_count ||
+        !id_equal(world->jobs[number - 1].id, id)) {
+        return NULL;
+    }
+    return &world->jobs[number - 1];
+}
+
+static uint32_t
+number_of(const struct world *world, const struct sim_job *job)
+{
+    return (uint32_t) (job - world->jobs) + 1;
+}
+
+struct copy *
+ledger_copy(struct world *world, const struct attempt_ref *ref)
+{
+    struct sim_job *job = ledger_job(world, ref->job);
+    for (struct copy *copy = job != NULL ? job->copies : NULL; copy != NULL;
+         copy = copy->next) {
+        if (copy->link == ref->link && copy->number == ref->attempt) {
+            return copy;
+        }
+    }
+    return NULL;
+}
+
+static void
+end_copy(struct world *world, struct copy *copy)
+{
+    CHECK(copy->is_live);
+    copy->is_live = false;
+    world->live_count--;
+    world->jobs[copy->job].live_count--;
+}
+
+void
+ledger_expect(struct world *world, const struct core_event *event)
+{
+    switch (event->kind) {
+    case EVENT_REPLY:
+        expect_end(world, &event->reply.ref, event->reply.status == REPLY_EXPIRED);
+        return;
+    case EVENT_BUSY: expect_end(world, &event->ref, true); return;
+    case EVENT_CANCEL_ACK: {
+        const struct copy *copy = ledger_copy(world, &event->cancel_ack.ref);
+        if (copy != NULL && copy->is_live && !instant_is_never(copy->told_at)) {
+            expect_end(world, &event->cancel_ack.ref, false);
+        }
+        return;
+    }
+    case EVENT_WORKER_DOWN: ledger_link_down(world, event->link); return;
+    case EVENT_SUBMIT:
+    case EVENT_GONE:
+    case EVENT_CANCEL:
+    case EVENT_WORKER_UP:
+    case EVENT_WORKER_LOAD:
+    case EVENT_WORKER_DRAIN:
+    case EVENT_STARTED:
+    case EVENT_TIMER:
+    case EVENT_DRAIN: return;
+    }
+}
+
+static void
+expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing)
+{
+    struct copy *copy = ledger_copy(world, ref);
+    if (copy == NULL || !copy->is_live || !net_find(world, copy->link)->is_core_up) {
+        return; /* a stray: must change nothing */
+    }
+    copy->did_nothing = did_nothing;
+    if (did_nothing && copy->kind == ATTEMPT_HEDGE) {
+        world->charged_count--;
+        world->jobs[copy->job].charged_count--;
+    }
+    end_copy(world, copy);
+}
+
+void
+ledger_link_down(struct world *world, worker_link_t link)
+{
+    for (uint32_t i = 0; i < world->copies_count; i++) {
+        struct copy *copy = &world->copies[i];
+        if (copy->is_live && copy->link == link) {
+            end_copy(world, copy);
+        }
+    }
+}
+
+void
+ledger_command(struct world *world, const struct core_command *command)
+{
+    struct sim_job *job = ledger_job(world, command->job);
+    if (command->kind == COMMAND_CLOSE_WORKER) {
+        WORLD_NOTE(world, "core closes link %" PRIu64, command->close_worker.link);
+        ledger_link_down(world, command->close_worker.link);
+        return;
+    }
+    if (job == NULL) {
+        world_fail(world, "clause 3: a command for a job that was never submitted");
+    }
+    switch (command->kind) {
+    case COMMAND_ACCEPT:
+        if (job->is_accepted) {
+            world_fail(world, "clause 2: job %u accepted twice", number_of(world, job));
+        }
+        job->is_accepted = true;
+        return;
+    case COMMAND_REFUSE:
+        WORLD_NOTE(world, "job %u refused (%d)", number_of(world, job), command->refuse.why);
+        return;
+    case COMMAND_SEND: take_send(world, job, command); return;
+    case COMMAND_CANCEL: take_cancel(world, job, command); return;
+    case COMMAND_ANSWER: take_answer(world, job, command); return;
+    case COMMAND_FORGET:
+        if (!job->is_answered || job->live_count > 0) {
+            world_fail(world, "clause 2: job %u forgotten too early", number_of(world, job));
+        }
+        job->is_forgotten = true;
+        return;
+    case COMMAND_CLOSE_WORKER: return;
+    }
+}
+
+static void
+check_send(struct world *world, struct sim_job *job, const struct core_command *command)
+{
+    uint32_t number = number_of(world, job);
+    const struct conn *conn = net_find(world, command->send.link);
+    if (!job->is_accepted || job->is_answered) {
+        world_fail(
+            world, "clause 2: job %u sent before its acceptance or after its answer", number);
+    }
+    if (!conn->is_core_up || conn->epoch != world->epoch) {
+        world_fail(world, "clause 3: job %u sent on a link that is down", number);
+    }
+    if (command->send.deadline.ns > job->deadline.ns ||
+        instant_reached(world->now, command->send.deadline)) {
+        world_fail(world, "clause 6: job %u sent at or past its deadline", number);
+    }
+    uint32_t there_count = 0;
+    for (uint32_t i = 0; i < world->copies_count; i++) {
+        there_count += world->copies[i].is_live && world->copies[i].link == conn->link;
+    }
+    bool is_extra = command->send.kind == ATTEMPT_HEDGE || command->send.kind == ATTEMPT_RACE;
+    if (is_extra && there_count >= world->workers[conn->worker].slots_count) {
+        world_fail(world, "a copy of job %u to a worker without a free slot", number);
+    }
+    for (const struct copy *copy = job->copies; copy != NULL; copy = copy->next) {
+        if (copy->number == command->send.attempt) {
+            world_fail(world, "clause 3: job %u uses a number twice", number);
+        }
+        if (copy->is_live && copy->link == command->send.link) {
+            world_fail(world, "two copies of job %u at one worker", number);
+        }
+        if (!job->is_idempotent && !copy->did_nothing) {
+            world_fail(world, "clause 10: job %u is not idempotent and ran twice", number);
+        }
+    }
+}
+
+static void
+take_send(struct world *world, struct sim_job *job, const struct core_command *command)
+{
+    check_send(world, job, command);
+    if (world->copies_count >= WORLD_COPIES_MAX) {
+        world_fail(world, "clause 12: more than %d copies", WORLD_COPIES_MAX);
+    }
+    WORLD_NOTE(world, "job %u.%u to %s, %s", number_of(world, job), command->send.attempt,
+        world->workers[net_find(world, command->send.link)->worker].name,
+        attempt_kind_text(command->send.kind));
+    struct copy *copy = &world->copies[world->copies_count++];
+    *copy = (struct copy){ .link = command->send.link,
+        .worker = net_find(world, command->send.link)->worker,
+        .job = number_of(world, job) - 1,
+        .number = command->send.attempt,
+        .kind = command->send.kind,
+        .sent_at = world->now,
+        .told_at = INSTANT_NEVER,
+        .is_live = true,
+        .next = job->copies };
+    job->copies = copy;
+    job->live_count++;
+    world->live_count++;
+    world->primaries_count += copy->kind == ATTEMPT_PRIMARY;
+    world->charged_count += copy->kind == ATTEMPT_HEDGE || copy->kind == ATTEMPT_RETRY;
+    job->charged_count += copy->kind != ATTEMPT_REDISPATCH;
+    if (job->charged_count > job->attempts_max) {
+        world_fail(world, "clause 4: job %u has more copies than %u", number_of(world, job),
+            job->attempts_max);
+    }
+    check_budget(world);
+}
+
+static void
+check_budget(struct world *world)
+{
+    double earned = (double) world->config.hedge_burst +
+                    world->config.hedge_ratio * (double) world->primaries_count;
+    if ((double) world->charged_count > earned + 1e-6) {
+        world_fail(world, "clause 5: %" PRIu64 " hedges and retries for %" PRIu64 " primaries",
+            world->charged_count, world->primaries_count);
+    }
+}
+
+static void
+take_cancel(struct world *world, struct sim_job *job, const struct core_command *command)
+{
+    struct attempt_ref ref = { command->cancel.link, command->job, command->cancel.attempt };
+    struct copy *copy = ledger_copy(world, &ref);
+    WORLD_NOTE(world, "job %u.%u told to stop: %s", number_of(world, job), ref.attempt,
+        cancel_cause_text(command->cancel.cause));
+    if (copy == NULL || !copy->is_live || !instant_is_never(copy->told_at)) {
+        world_fail(world, "clause 7: a cancel for job %u.%u, which is not live or was told",
+            number_of(world, job), ref.attempt);
+    }
+    copy->told_at = world->now;
+}
+
+static void
+take_answer(struct world *world, struct sim_job *job, const struct core_command *command)
+{
+    uint32_t number = number_of(world, job);
+    WORLD_NOTE(world, "job %u answered: %s", number, job_state_text(command->answer.state));
+    if (!job->is_accepted || job->is_answered) {
+        world_fail(world, "clause 2: job %u answered twice, or never accepted", number);
+    }
+    job->is_answered = true;
+    job->answer = command->answer.state;
+    if (command->answer.state == JOB_SUCCEEDED) {
+        worker_link_t link = command->answer.blob >> 32; /* made by fleet.c */
+        bool is_ours = false;
+        for (const struct copy *copy = job->copies; copy != NULL; copy = copy->next) {
+            is_ours = is_ours || copy->link == link;
+        }
+        if (!is_ours) {
+            world_fail(world, "clause 3: the result of job %u is nobody's", number);
+        }
+    }
+    /* A coordinator that slept answers when it wakes. */
+    instant_t latest = instant_add(job->deadline, duration_us(1));
+    if (instant_before(latest, world->asleep_until)) {
+        latest = world->asleep_until;
+    }
+    if (instant_before(latest, world->now)) {
+        world_fail(world, "clause 6: job %u answered after its deadline", number);
+    }
+    if (command->answer.state == JOB_DEADLINE_EXCEEDED &&
+        instant_until(world->now, job->deadline).ns > duration_ms(20).ns) {
+        world_fail(world, "job %u was given up before its deadline", number);
+    }
+    if (command->answer.state == JOB_CANCELLED && !job->is_asked && job->parent == 0) {
+        world_fail(world, "job %u was cancelled by nobody", number);
+    }
+}
+
+void
+ledger_check_step(struct world *world)
+{
+    check_conservation(world);
+    /* Clause 7: told in the same step; acknowledged, or the link closed. */
+    duration_t patience = duration_max(
+        duration_ns(world->config.heartbeat.ns * world->config.heartbeats_missed_max),
+        duration_ns(2 * world->config.cancel_ack_max.ns));
+    for (uint32_t i = 0; world->live_count > 0 && i < world->copies_count; i++) {
+        const struct copy *copy = &world->copies[i];
+        if (!copy->is_live || !world->jobs[copy->job].is_answered) {
+            continue;
+        }
+        if (instant_is_never(copy->told_at)) {
+            world_fail(world, "clause 7: job %u.%u lost and was not told", copy->job + 1,
+                copy->number);
+        }
+        instant_t latest = instant_add(copy->told_at, patience);
+        if (instant_before(latest, world->now) &&
+            instant_since(world->now, world->asleep_until).ns > patience.ns) {
+            world_fail(world, "clause 7: job %u.%u was told, and nothing came of it",
+                copy->job + 1, copy->number);
+        }
+    }
+}
+
+/* Clause 4: what was sent is what ended and what lives, by both books. */
+static void
+check_conservation(struct world *world)
+{
+    const struct core_counters *counters = core_counters(world->core);
+    if (counters->attempts_live_count != world->live_count) {
+        world_fail(world, "clause 4: the core has %u copies in flight, the ledger %" PRIu64,
+            counters->attempts_live_count, world->live_count);
+    }
+    uint64_t sent_count = 0;
+    uint64_t ended_count = 0;
+    for (uint32_t i = 0; i < core_handlers_count(world->core); i++) {
+        struct handler_view handler;
+        core_handler_at(world->core, i, &handler);
+        for (size_t kind = 0; kind < ARRAY_COUNT(handler.attempts_count); kind++) {
+            sent_count += handler.attempts_count[kind];
+        }
+        for (size_t state = 0; state < ARRAY_COUNT(handler.attempts_ended_count); state++) {
+            ended_count += handler.attempts_ended_count[state];
+        }
+    }
+    if (sent_count != ended_count + world->live_count) {
+        world_fail(world, "clause 4: sent %" PRIu64 ", ended %" PRIu64 ", live %" PRIu64,
+            sent_count, ended_count, world->live_count);
+    }
+    if (counters->jobs_kept_count > world->config.jobs_max + world->config.finished_max) {
+        world_fail(world, "clause 12: %u records", counters->jobs_kept_count);
+    }
+}
+
+/* The coordinator died: its jobs with it, and a new one starts its own books. */
+void
+ledger_core_lost(struct world *world)
+{
+    for (uint32_t i = 0; i < world->jobs_count; i++) {
+        struct sim_job *job = &world->jobs[i];
+        job->is_lost = job->is_lost || (job->is_accepted && !job->is_answered);
+        job->is_forgotten = true;
+        job->live_count = 0;
+    }
+    for (uint32_t i = 0; i < world->copies_count; i++) {
+        world->copies[i].is_live = false;
+    }
+    world->live_count = 0;
+    world->primaries_count = 0;
+    world->charged_count = 0;
+}
+
+void
+ledger_check_end(struct world *world)
+{
+    for (uint32_t i = 0; i < world->jobs_count; i++) {
+        const struct sim_job *job = &world->jobs[i];
+        struct job_view view;
+        if (job->is_accepted && !job->is_answered && !job->is_lost) {
+            world_fail(world, "clause 2: job %u never became terminal", i + 1);
+        }
+        if (!job->is_answered || job->is_forgotten) {
+            continue;
+        }
+        if (!core_job(world->core, job->id, &view) || view.state != job->answer) {
+            world_fail(world, "clause 2: job %u changed after its answer", i + 1);
+        }
+    }
+    if (world->live_count > 0) {
+        world_fail(world, "clause 7: %" PRIu64 " copies never ended", world->live_count);
+    }
+}
