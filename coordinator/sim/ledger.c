@@ -106,6 +106,7 @@ expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing)
 void
 ledger_link_down(struct world *world, worker_link_t link)
 {
+    net_find(world, link)->is_core_up = false;
     for (uint32_t i = 0; i < world->copies_count; i++) {
         struct copy *copy = &world->copies[i];
         if (copy->is_live && copy->link == link) {

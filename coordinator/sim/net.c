@@ -243,7 +243,6 @@ net_core_notices(struct world *world, struct conn *conn)
             ->conn = conn;
         return;
     }
-    conn->is_core_up = false;
     WORLD_NOTE(world, "link %" PRIu64 " down", conn->link);
     world_step(world, &(struct core_event){ .kind = EVENT_WORKER_DOWN, .link = conn->link });
 }

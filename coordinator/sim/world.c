@@ -335,7 +335,6 @@ take_commands(struct world *world)
             break;
         case COMMAND_CLOSE_WORKER: {
             struct conn *conn = net_find(world, command.close_worker.link);
-            conn->is_core_up = false;
             net_break(world, conn, DURATION_FOREVER,
                 world_random(world, DURATION_ZERO, duration_ms(50)));
             break;

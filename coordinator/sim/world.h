@@ -54,10 +54,11 @@
     X(partition_in)  /* worker -> coordinator is held back */                                \
     X(partition_out) /* coordinator -> worker is held back */                                \
     X(partition_both)                                                                        \
-    X(crash) X(pause) X(sleep) /* the coordinator is stopped for a while */                  \
-        X(restart)             /* the coordinator dies and returns with another epoch */     \
-        X(forge)               /* replies that nobody asked for */                           \
-        X(stubborn)            /* handlers that notice their cancel late or never */         \
+    X(crash)                                                                                 \
+    X(pause) X(sleep) /* the coordinator is stopped for a while */                           \
+        X(restart)    /* the coordinator dies and returns with another epoch */              \
+        X(forge)      /* replies that nobody asked for */                                    \
+        X(stubborn)   /* handlers that notice their cancel late or never */                  \
         X(fail) X(fail_final) X(hang) X(refuse) /* workers say BUSY though they have room */ \
         X(cancel)                               /* users cancel, clients leave */            \
         X(drain)                                /* a worker drains, then leaves */           \
