@@ -88,7 +88,7 @@ replay(uint64_t seed)
     printf("seed %" PRIu64 ": %s\n", seed, world->failure);
     printf("faults:");
     static const char *const names[] = {
-#define FAULT_NAME(name) #name,
+#define FAULT_NAME(name, text) #name,
         FAULT_LIST(FAULT_NAME)
 #undef FAULT_NAME
     };

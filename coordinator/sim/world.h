@@ -44,28 +44,34 @@
 #define WORLD_HANDLERS    3 /* "safe", "once", "safe2" */
 #define WORLD_HEAL_MS_MAX 30000
 
-/* X(name): what can go wrong; each seed turns on some. */
-#define FAULT_LIST(X)                                                                        \
-    X(reset)         /* a connection breaks, frames in flight are lost */                    \
-    X(loss)          /* frames vanish for a while, then the connection breaks */             \
-    X(duplicate)     /* a frame comes twice */                                               \
-    X(reorder)       /* bulk is slow: control overtakes it */                                \
-    X(slow)          /* heavy-tailed delays */                                               \
-    X(partition_in)  /* worker -> coordinator is held back */                                \
-    X(partition_out) /* coordinator -> worker is held back */                                \
-    X(partition_both)                                                                        \
-    X(crash)                                                                                 \
-    X(pause) X(sleep) /* the coordinator is stopped for a while */                           \
-        X(restart)    /* the coordinator dies and returns with another epoch */              \
-        X(forge)      /* replies that nobody asked for */                                    \
-        X(stubborn)   /* handlers that notice their cancel late or never */                  \
-        X(fail) X(fail_final) X(hang) X(refuse) /* workers say BUSY though they have room */ \
-        X(cancel)                               /* users cancel, clients leave */            \
-        X(drain)                                /* a worker drains, then leaves */           \
-        X(children) X(overload) X(straggle)     /* a worker is ten times slower for a while */
+/* X(name, what goes wrong); each seed turns on some. */
+#define FAULT_LIST(X)                                                 \
+    X(reset, "a connection breaks, frames in flight are lost")        \
+    X(loss, "frames vanish for a while, then the connection breaks")  \
+    X(duplicate, "a frame comes twice")                               \
+    X(reorder, "bulk is slow: control overtakes it")                  \
+    X(slow, "heavy-tailed delays")                                    \
+    X(partition_in, "worker to coordinator is held back")             \
+    X(partition_out, "coordinator to worker is held back")            \
+    X(partition_both, "both are")                                     \
+    X(crash, "a worker's process dies, another takes its name")       \
+    X(pause, "a worker is stopped for a while")                       \
+    X(sleep, "the coordinator is stopped for a while")                \
+    X(restart, "the coordinator dies and returns with another epoch") \
+    X(forge, "replies that nobody asked for")                         \
+    X(stubborn, "handlers that notice their cancel late or never")    \
+    X(fail, "handlers fail, and may be tried again")                  \
+    X(fail_final, "handlers fail for good")                           \
+    X(hang, "handlers never end")                                     \
+    X(refuse, "workers say BUSY though they have room")               \
+    X(cancel, "users cancel, clients leave")                          \
+    X(drain, "a worker drains, then leaves")                          \
+    X(children, "jobs have parents")                                  \
+    X(overload, "many jobs at once")                                  \
+    X(straggle, "a worker is ten times slower for a while")
 
 enum fault {
-#define FAULT_ENUM(name) FAULT_##name,
+#define FAULT_ENUM(name, text) FAULT_##name,
     FAULT_LIST(FAULT_ENUM)
 #undef FAULT_ENUM
     FAULT_COUNT
@@ -178,8 +184,8 @@ struct tomb {
 };
 
 struct sim_worker {
-    char name[8];
-    char zone[4];
+    char name[16];
+    char zone[16];
     uint64_t incarnation; /* 0: the process is dead */
     uint32_t slots_count;
     uint32_t queue_max;
