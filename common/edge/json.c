@@ -5,6 +5,8 @@
  */
 #include "common/edge/json.h"
 
+#include "common/pure/json_scan.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,37 +23,12 @@ outer(json_t *value)
     return value == NULL || json_is_null(value) ? NULL : (const struct json *) value;
 }
 
-/* Brackets outside of strings; what is not JSON at all is the parser's to refuse. */
-static bool
-is_too_deep(const char *bytes, size_t size)
-{
-    unsigned depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < size; i++) {
-        char byte = bytes[i];
-        if (in_string) {
-            if (byte == '\\') {
-                i++;
-            } else if (byte == '"') {
-                in_string = false;
-            }
-        } else if (byte == '"') {
-            in_string = true;
-        } else if (byte == '{' || byte == '[') {
-            if (++depth > JSON_DEPTH_MAX) {
-                return true;
-            }
-        } else if ((byte == '}' || byte == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return false;
-}
-
 err_t
 json_parse(const void *bytes, size_t size, struct json **ret_json, char *ret_why)
 {
-    if (is_too_deep(bytes, size)) {
+    size_t at = 0;
+    err_t scanned = json_scan((struct slice){ bytes, size }, JSON_DEPTH_MAX, &at);
+    if (scanned == ERR_TOO_BIG) {
         if (ret_why != NULL) {
             snprintf(ret_why, JSON_WHY_SIZE_MAX, "nested deeper than %d", JSON_DEPTH_MAX);
         }
@@ -66,6 +43,14 @@ json_parse(const void *bytes, size_t size, struct json **ret_json, char *ret_why
         }
         return json_error_code(&error) == json_error_out_of_memory ? ERR_NO_MEMORY
                                                                    : ERR_BAD_MESSAGE;
+    }
+    if (scanned != ERR_OK) {
+        /* jansson takes a zero byte for the end of the text. */
+        json_decref(value);
+        if (ret_why != NULL) {
+            snprintf(ret_why, JSON_WHY_SIZE_MAX, "this is not JSON, at byte %zu", at);
+        }
+        return ERR_BAD_MESSAGE;
     }
     *ret_json = (struct json *) value;
     return ERR_OK;
