@@ -48,7 +48,7 @@ struct session {
     struct session_counters counters;
 };
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static err_t
 send_challenge(struct session *session, const struct session_config *config)
@@ -449,7 +449,7 @@ session_received(struct session *session, size_t size)
     session->was_heard = true;
 }
 
-/* ---- messages out ---------------------------------------------------------------------- */
+/* ---- messages out -------------------------------------------------------------------- */
 
 err_t
 session_send(
@@ -515,7 +515,7 @@ session_is_idle(const struct session *session)
     return lanes_is_idle(&session->lanes);
 }
 
-/* ---- time ------------------------------------------------------------------------------ */
+/* ---- time ---------------------------------------------------------------------------- */
 
 /* Beats are counted, not seconds: whoever was stopped itself (SIGSTOP, a slow disk) finds a
  * late tick and waiting bytes, and must not call everybody else dead. */

@@ -62,7 +62,7 @@ struct worker_link {
     instant_t redial_at;
 };
 
-/* ---- closing ----------------------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------------------- */
 
 /* With the mutex held.  The caller closes what it gets after it unlocked, because the
  * stream may be gone within. */
@@ -256,7 +256,7 @@ on_dialed(void *user, err_t err, struct stream *stream)
     }
 }
 
-/* ---- the loop's thread ------------------------------------------------------------------- */
+/* ---- the loop's thread --------------------------------------------------------------- */
 
 /* Full jitter: workers that lost one coordinator do not all come back at once. */
 static duration_t
@@ -331,7 +331,7 @@ on_time(void *user)
     loop_timer_arm(link->timer, next);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static err_t
 new_parts(struct worker_link *link, struct loop *loop)
@@ -412,7 +412,7 @@ worker_link_free(struct worker_link *link)
     free(link);
 }
 
-/* ---- what the agent asks for ------------------------------------------------------------- */
+/* ---- what the agent asks for --------------------------------------------------------- */
 
 err_t
 worker_link_send(struct worker_link *link, const struct wire_msg *msg)

@@ -84,7 +84,7 @@ err_from_nng(int code)
     return ERR_IO;
 }
 
-/* ---- streams ----------------------------------------------------------------------------- */
+/* ---- streams ------------------------------------------------------------------------- */
 
 static void on_recv(void *user);
 static void on_send(void *user);
@@ -295,7 +295,7 @@ stream_shutdown(void)
     nng_fini();
 }
 
-/* ---- listening ----------------------------------------------------------------------------- */
+/* ---- listening ----------------------------------------------------------------------- */
 
 static void
 on_accept(void *user)
@@ -393,7 +393,7 @@ stream_listener_is_local(const struct stream_listener *listener)
            address_is_local(&address);
 }
 
-/* ---- dialing ----------------------------------------------------------------------------- */
+/* ---- dialing ------------------------------------------------------------------------- */
 
 static void
 on_dial(void *user)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static void
 on_accepted(void *user, struct stream *stream)
@@ -141,7 +141,7 @@ links_port(const struct links *links)
     return stream_listener_port(links->listener);
 }
 
-/* ---- what the shell asks for ----------------------------------------------------------- */
+/* ---- what the shell asks for --------------------------------------------------------- */
 
 static struct link *
 find_up(struct links *links, link_id_t id)

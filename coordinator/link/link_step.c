@@ -11,7 +11,7 @@
 /* Links served before the loop looks at its timers and sockets again. */
 #define ROUND_MAX 256
 
-/* ---- counting and telling -------------------------------------------------------------- */
+/* ---- counting and telling ------------------------------------------------------------ */
 
 void
 link_step_count(struct links_counters *to, const struct session *session)
@@ -42,7 +42,7 @@ warn_refused(struct links *links, const struct link *link, const char *why)
     links->unwarned_count = 0;
 }
 
-/* ---- one link ---------------------------------------------------------------------------- */
+/* ---- one link ------------------------------------------------------------------------ */
 
 static void
 leave_unauth(struct links *links)
@@ -328,7 +328,7 @@ link_step_ready(struct links *links)
     links->is_dispatching = false;
 }
 
-/* ---- time ---------------------------------------------------------------------------------- */
+/* ---- time ---------------------------------------------------------------------------- */
 
 static instant_t
 tick(struct link *link, instant_t now)

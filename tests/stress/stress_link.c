@@ -61,7 +61,7 @@ draw(struct world *world, uint32_t bound)
     return (uint32_t) (world->seed >> 33) % bound;
 }
 
-/* ---- the coordinator's end ------------------------------------------------------------------ */
+/* ---- the coordinator's end ----------------------------------------------------------- */
 
 static void
 send_jobs(struct world *world, link_id_t link)
@@ -132,7 +132,7 @@ on_input_done(void *user, const void *owner)
     world->done_count++;
 }
 
-/* ---- a worker's end ----------------------------------------------------------------------- */
+/* ---- a worker's end ------------------------------------------------------------------ */
 
 static void
 on_worker_up(void *user, uint64_t epoch)
@@ -226,7 +226,7 @@ on_guard(void *user)
     loop_stop(world->loop);
 }
 
-/* ---- the world ---------------------------------------------------------------------------- */
+/* ---- the world ----------------------------------------------------------------------- */
 
 static unsigned
 count_descriptors(void)

@@ -66,7 +66,7 @@ check_done(struct fixture *fx)
     }
 }
 
-/* ---- the coordinator's end ------------------------------------------------------------------ */
+/* ---- the coordinator's end ----------------------------------------------------------- */
 
 static void
 on_up(void *user, link_id_t link, const struct wire_hello *hello)
@@ -123,7 +123,7 @@ on_input_done(void *user, const void *owner)
     fx->inputs_done_count++;
 }
 
-/* ---- a worker's end: echoes, or keeps silent ------------------------------------------------ */
+/* ---- a worker's end: echoes, or keeps silent ----------------------------------------- */
 
 static void
 on_worker_up(void *user, uint64_t epoch)
@@ -170,7 +170,7 @@ on_worker_down(void *user, err_t why)
     check_done(worker->fx);
 }
 
-/* ---- the fixture -------------------------------------------------------------------------- */
+/* ---- the fixture --------------------------------------------------------------------- */
 
 static void
 on_nudge(void *user)
@@ -308,7 +308,7 @@ has_results(struct fixture *fx)
     return fx->results_count == fx->want;
 }
 
-/* ---- tests --------------------------------------------------------------------------------- */
+/* ---- tests --------------------------------------------------------------------------- */
 
 static void
 roundtrip(const char *url, const uint8_t *secret)

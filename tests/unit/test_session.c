@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/session_pair.h"
 
-/* ---- handshake ------------------------------------------------------------------------ */
+/* ---- handshake ----------------------------------------------------------------------- */
 
 static void
 session_good_token_comes_up(void)
@@ -163,7 +163,7 @@ session_stranger_is_held_short(void)
     fixture_free(fx);
 }
 
-/* ---- identity, time ------------------------------------------------------------------- */
+/* ---- identity, time ------------------------------------------------------------------ */
 
 static void
 session_stale_frames_are_dropped(void)
@@ -274,7 +274,7 @@ session_own_pause_buries_nobody(void)
     fixture_free(fx);
 }
 
-/* ---- bounds, ends -------------------------------------------------------------------------- */
+/* ---- bounds, ends -------------------------------------------------------------------- */
 
 static void
 session_full_lanes_refuse(void)

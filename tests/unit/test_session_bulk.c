@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/session_pair.h"
 
-/* ---- bulk --------------------------------------------------------------------------------- */
+/* ---- bulk ---------------------------------------------------------------------------- */
 
 static void
 session_bulk_of_every_size_arrives(void)

@@ -198,7 +198,7 @@ wire_encode_refuses_what_decode_would(void)
     ASSERT_I64_EQ(wire_encode(&msg, frame, sizeof frame, &size), ERR_RANGE);
 }
 
-/* ---- what is not well formed ---------------------------------------------------------- */
+/* ---- what is not well formed --------------------------------------------------------- */
 
 #define ID_FIELD                           \
     "\x0a\x24\x0a\x10JJJJJJJJJJJJJJJJ\x19" \
