@@ -115,9 +115,10 @@ load_is_due(struct agent *agent, struct agent_port *port, instant_t now, struct 
     uint32_t step = agent->config.slots_cpu_count > LOAD_STEP_MIN
                         ? agent->config.slots_cpu_count
                         : LOAD_STEP_MIN;
+    bool is_edge = (in_flight == 0) != (port->load_in_flight == 0); /* people look at it */
     duration_t age = instant_since(now, port->load_at);
     bool is_due = port->is_load_owed || age.ns >= agent->config.heartbeat.ns ||
-                  (change >= step && age.ns >= duration_ms(LOAD_PAUSE_MS).ns);
+                  ((change >= step || is_edge) && age.ns >= duration_ms(LOAD_PAUSE_MS).ns);
     if (!port->is_up || !is_due) {
         return false;
     }

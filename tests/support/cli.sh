@@ -91,6 +91,7 @@ wait_until() {
         [ $SECONDS -lt $deadline ] || { fail "waited for: $*"; return 1; }
         read -rt 0.05 <> <(:)
     done
+    return 0 # not that of the last read
 }
 
 start_dev() {
