@@ -36,7 +36,7 @@ hr_chan_new(uint32_t element_size, uint32_t capacity)
     bool is_pooled = !ANNOTATE_ASAN && sizeof(struct hr_chan) + ring_size <= POOLED_SIZE &&
                      chan_pool.base != NULL;
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct hr_chan *chan = is_pooled ? slab_take(&chan_pool, proc_cache(thread, PROC_POOL_CHAN))
                                      : malloc(sizeof *chan + ring_size);
     if (chan != NULL) {
@@ -67,7 +67,7 @@ hr_chan_free(struct hr_chan *chan)
     }
     /* Whoever used it last may be about to give the lock back. */
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     lock_take(&chan->lock);
     CHECK(chan->receivers.head == NULL);
     CHECK(chan->senders.head == NULL);
@@ -349,7 +349,7 @@ hr_chan_try_send(struct hr_chan *chan, const void *element)
         return -EAGAIN;
     }
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct hr_fiber *ready;
     lock_take(&chan->lock);
     int err = chan_send_locked(chan, element, &ready);
@@ -370,7 +370,7 @@ hr_chan_try_recv(struct hr_chan *chan, void *element)
         return -EAGAIN;
     }
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct hr_fiber *ready;
     lock_take(&chan->lock);
     int err = chan_recv_locked(chan, element, &ready);
@@ -389,7 +389,7 @@ hr_chan_close(struct hr_chan *chan)
 {
     CHECK(chan != NULL);
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct runq_list woken = { 0 };
     lock_take(&chan->lock);
     int err = chan->is_closed ? -EINVAL : 0;
@@ -402,7 +402,7 @@ hr_chan_close(struct hr_chan *chan)
     lock_give(&chan->lock);
     proc_ready_list(thread, &woken);
     if (self != NULL) {
-        proc_leave_parks(self);
+        proc_leave(self);
     }
     return err;
 }

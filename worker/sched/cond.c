@@ -23,7 +23,7 @@ hr_cond_wait(struct hr_cond *cond, struct hr_mutex *mutex)
     struct hr_fiber *self = fiber_self();
     CHECK(self != NULL);
     /* The queue's lock is taken before the mutex is given: a signal in between finds us. */
-    proc_enter(self);
+    proc_enter_any(self);
     lock_take(&queue->lock);
     uint32_t ticket = queue->count;
     lock_give(&queue->lock);
@@ -51,7 +51,7 @@ cond_wake(struct hr_cond *cond, bool is_all)
 {
     struct waitq *queue = cond_queue(cond);
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct runq_list woken = { 0 };
     lock_take(&queue->lock);
     queue->count++; /* who is between unlock and wait sees it */
@@ -127,9 +127,7 @@ bool
 hr_sem_try_take(struct hr_sem *sem, uint32_t units_count)
 {
     struct hr_fiber *self = fiber_self();
-    if (self != NULL) {
-        proc_enter(self);
-    }
+    proc_enter_any(self);
     lock_take(&sem_queue(sem)->lock);
     bool is_taken = sem_take_locked(sem_queue(sem), units_count);
     lock_give(&sem_queue(sem)->lock);
@@ -174,7 +172,7 @@ hr_sem_give(struct hr_sem *sem, uint32_t units_count)
 {
     struct waitq *queue = sem_queue(sem);
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct runq_list woken = { 0 };
     lock_take(&queue->lock);
     CHECK(queue->count <= UINT32_MAX - units_count);
@@ -200,7 +198,7 @@ static void
 once_finish(struct once *once, struct hr_fiber *self)
 {
     struct runq_list woken = { 0 };
-    struct thread *thread = proc_enter(self);
+    struct thread *thread = proc_enter_any(self);
     lock_take(&once->queue.lock);
     atomic_store_explicit(&once->is_done, 1, memory_order_release);
     waitq_take_all(&once->queue, &woken);

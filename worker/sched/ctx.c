@@ -92,7 +92,7 @@ hr_ctx_new(struct hr_ctx *parent, int64_t deadline)
         return NULL;
     }
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct hr_ctx *ctx = slab_take(&ctx_pool, proc_cache(thread, PROC_POOL_CTX));
     if (ctx != NULL) {
         parent = parent != NULL ? parent : &ctx_background;
@@ -159,7 +159,7 @@ void
 hr_ctx_rele(struct hr_ctx *ctx)
 {
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     ctx_rele(thread, ctx);
     if (self != NULL) {
         proc_leave(self);
@@ -294,7 +294,7 @@ end_tree(struct hr_fiber *self, struct thread *thread, struct hr_ctx *root, int 
             }
             run_hooks(ctx);
             if (self != NULL) {
-                thread = proc_enter(self);
+                thread = proc_enter_any(self);
             }
         }
         ctx_rele(thread, ctx);
@@ -317,7 +317,7 @@ hr_ctx_cancel(struct hr_ctx *ctx, int cause)
         return false;
     }
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     bool is_first = end_tree(self, thread, ctx, cause);
     if (self != NULL) {
         proc_leave(self);
@@ -388,9 +388,7 @@ hr_ctx_hook(struct hr_ctx *ctx, struct hr_ctx_hook *hook)
         return true; /* never ends */
     }
     struct hr_fiber *self = fiber_self();
-    if (self != NULL) {
-        proc_enter(self);
-    }
+    proc_enter_any(self);
     lock_take(&ctx->lock);
     bool is_over = ctx_is_over(ctx);
     if (!is_over) {
@@ -438,9 +436,7 @@ hr_ctx_unhook(struct hr_ctx *ctx, struct hr_ctx_hook *hook)
     }
     struct hr_fiber *self = fiber_self();
     for (;;) {
-        if (self != NULL) {
-            proc_enter(self);
-        }
+        proc_enter_any(self);
         bool is_running = unhook_once(ctx, hook);
         if (self != NULL) {
             proc_leave(self);

@@ -22,7 +22,7 @@ void
 hr_event_set(struct hr_event *event)
 {
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     park_word_set(thread, event_word(event));
     if (self != NULL) {
         proc_leave(self);

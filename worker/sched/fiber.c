@@ -136,7 +136,7 @@ hr_join(struct hr_fiber *fiber)
 {
     park_word_wait(&fiber->done, /* is_cancellable= */ false, "join");
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     atomic_store_explicit(&fiber->flags, 0, memory_order_relaxed);
     slab_give(&fiber_pool, proc_cache(thread, PROC_POOL_FIBER), fiber);
     if (self != NULL) {
@@ -245,4 +245,20 @@ hr_cancelled(void)
     }
     proc_leave_parks(self);
     return ctx_is_over(ctx);
+}
+
+void
+hr_block_begin(void)
+{
+    struct hr_fiber *self = fiber_self();
+    CHECK(self != NULL);
+    atomic_store_explicit(&self->thread->is_blocking, 1, memory_order_relaxed);
+}
+
+void
+hr_block_end(void)
+{
+    struct hr_fiber *self = fiber_self();
+    CHECK(self != NULL);
+    atomic_store_explicit(&self->thread->is_blocking, 0, memory_order_relaxed);
 }

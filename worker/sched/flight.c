@@ -45,7 +45,7 @@ find_locked(struct flight *flight, const char *key)
 static struct follower *
 land(struct flight *flight, struct leader *leader, struct hr_fiber *self)
 {
-    proc_enter(self);
+    proc_enter_any(self);
     lock_take(&flight->lock);
     struct leader **link = &flight->leaders;
     while (*link != leader) {
@@ -67,7 +67,7 @@ hr_flight_do(struct hr_flight *public, const struct hr_flight_call *call, bool *
     struct follower follower = { .result = call->result };
     hr_event_init(&follower.event);
 
-    proc_enter(self);
+    proc_enter_any(self);
     lock_take(&flight->lock);
     struct leader *other = find_locked(flight, call->key);
     if (other != NULL) {

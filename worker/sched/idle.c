@@ -77,6 +77,7 @@ poller_sleep(struct thread *thread)
         proc_ready_list(NULL, &woken);
         return;
     }
+    idle_poke_sysmon();
     proc_ready_list(thread, &woken);
     for (uint32_t i = 0; i < sched.procs_count; i++) {
         proc_run_timers(thread, &proc_all[i], now);
@@ -104,7 +105,8 @@ idle_sleep(struct thread *thread)
         atomic_fetch_sub_explicit(&sched.searching_count, 1, memory_order_seq_cst);
     }
     bool is_over = atomic_load_explicit(&sched.is_over, memory_order_relaxed) != 0;
-    bool is_poller = !is_over && sched.poller == NULL;
+    /* Without an idle proc a poller could do nothing with what it finds. */
+    bool is_poller = !is_over && sched.poller == NULL && sched.idle != NULL;
     if (is_poller) { /* I4 */
         sched.poller = thread;
     } else if (!is_over) {
@@ -149,6 +151,7 @@ idle_wake_one(void)
         sched.spare = thread->spare_next;
     }
     lock_give(&sched.lock);
+    idle_poke_sysmon();
     if (is_poller) {
         netpoll_kick();
     } else {

@@ -15,6 +15,7 @@
 #ifndef WORKER_SCHED_IDLE_H
 #define WORKER_SCHED_IDLE_H
 
+#include "worker/sched/futex.h"
 #include "worker/sched/proc.h"
 
 /* Give the thread's proc up, if it has one, and sleep once.  May return without one. */
@@ -25,5 +26,16 @@ void idle_wake_one(void);
 void idle_poke_poller(int64_t when);
 /* When hr_stop waits: is the last fiber gone?  Then say so. */
 void idle_check_quiet(void);
+
+/* Someone begins to run: sysmon must look again, if it sleeps for good. */
+static inline void
+idle_poke_sysmon(void)
+{
+    if (__builtin_expect(
+            atomic_load_explicit(&sched.is_sysmon_asleep, memory_order_seq_cst) != 0, 0)) {
+        atomic_store_explicit(&sched.is_sysmon_asleep, 0, memory_order_seq_cst);
+        futex_wake(&sched.is_sysmon_asleep, 1);
+    }
+}
 
 #endif

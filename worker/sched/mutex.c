@@ -108,7 +108,7 @@ unlock_slow(struct mutex *mutex)
 {
     struct hr_fiber *self = fiber_self();
     CHECK(self != NULL);
-    struct thread *thread = proc_enter(self);
+    struct thread *thread = proc_enter_any(self);
     lock_take(&mutex->queue.lock); /* U2 */
     struct waitq_waiter *first = mutex->queue.head;
     bool is_starved = first != NULL && hr_now() - first->since_ns > STARVED_NS;

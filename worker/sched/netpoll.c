@@ -332,7 +332,7 @@ hr_fd_forget(int fd)
         return;
     }
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct netpoll_fd *each = &netpoll.fds[fd];
     lock_take(&each->lock);
     uint32_t generation = atomic_load_explicit(&each->generation, memory_order_relaxed);

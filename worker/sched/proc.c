@@ -86,8 +86,9 @@ proc_ready(struct thread *thread, struct hr_fiber *fiber)
         proc_ready_behind(NULL, fiber);
         return;
     }
-    struct hr_fiber *displaced = thread->proc->next;
-    thread->proc->next = fiber;
+    struct hr_fiber *displaced =
+        atomic_load_explicit(&thread->proc->next, memory_order_relaxed);
+    atomic_store_explicit(&thread->proc->next, fiber, memory_order_relaxed);
     if (displaced != NULL) {
         proc_ready_behind(thread, displaced);
     }
@@ -134,9 +135,9 @@ proc_ready_spawned(struct thread *thread, struct hr_fiber *fiber)
 static struct hr_fiber *
 take_local(struct proc *proc)
 {
-    struct hr_fiber *fiber = proc->next;
+    struct hr_fiber *fiber = atomic_load_explicit(&proc->next, memory_order_relaxed);
     if (fiber != NULL) {
-        proc->next = NULL;
+        atomic_store_explicit(&proc->next, NULL, memory_order_relaxed);
         return fiber;
     }
     if (proc->is_draining) {
@@ -293,11 +294,38 @@ proc_leave_slow(struct hr_fiber *self)
     proc_leave(self);
 }
 
+/* For a fiber whose thread has no proc. */
+static void
+commit_unowned(struct thread *thread, struct hr_fiber *fiber, void *arg)
+{
+    (void) thread;
+    (void) arg;
+    proc_ready_behind(NULL, fiber);
+}
+
 struct thread *
 proc_enter_slow(struct hr_fiber *self)
 {
-    (void) self;
-    CHECK_UNREACHABLE();
+    struct thread *thread = self->thread;
+    lock_take(&sched.lock); /* sysmon holds it while it makes up its mind */
+    if (atomic_load_explicit(&thread->lost, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&thread->lost, 0, memory_order_relaxed);
+        sched.hogs_count -= thread->is_lost_hog;
+        sched.lost_count--;
+        thread->is_lost_hog = false;
+        proc_adopt_idle(thread);
+    }
+    lock_give(&sched.lock);
+    if (thread->proc != NULL) {
+        idle_poke_sysmon();
+        return thread;
+    }
+    /* No proc for us: wait in the shared queue, and let the thread be a spare one. */
+    thread->commit = commit_unowned;
+    thread->commit_fiber = self;
+    thread->commit_arg = NULL;
+    switch_from(self, thread, NULL);
+    return self->thread;
 }
 
 /* ---- looking further, on the thread's own stack ---- */

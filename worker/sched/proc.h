@@ -66,9 +66,10 @@ struct proc {
 typedef void commit_fn(struct thread *thread, struct hr_fiber *fiber, void *arg);
 
 struct thread {
-    _Atomic uint32_t in_rt;   /* the runtime's code is running: PR2 */
-    _Atomic uint32_t lost;    /* the proc has been taken away */
-    _Atomic uint32_t preempt; /* please yield */
+    _Atomic uint32_t in_rt;       /* the runtime's code is running: PR2 */
+    _Atomic uint32_t lost;        /* the proc has been taken away */
+    _Atomic uint32_t preempt;     /* please yield */
+    _Atomic uint32_t is_blocking; /* in a region that says that it blocks */
     struct proc *proc;
     struct hr_fiber *_Atomic running;
     commit_fn *commit; /* what the fiber that left still has to do */
@@ -76,6 +77,7 @@ struct thread {
     void *commit_arg;
     void *sp; /* of the thread's own stack, while a fiber runs */
     bool is_searching;
+    bool is_lost_hog; /* guard: sched.lock */
     bool is_fair_turn;
     uint32_t cancelled_calls;
     uint64_t random;
@@ -85,6 +87,7 @@ struct thread {
     struct thread *spare_next; /* guard: sched.lock */
     struct thread *all_next;   /* set before it starts */
     pthread_t id;
+    clockid_t cpu_clock;
     void *signal_stack;
 };
 
@@ -108,6 +111,11 @@ struct sched {
     _Atomic uint32_t is_running;
     int64_t stale_ticks; /* queued work older than this deserves a second proc */
     uint32_t procs_count;
+    uint32_t hogs_count; /* lock: threads that lost their proc while burning CPU */
+    uint32_t lost_count; /* lock: all that lost their proc and are not back */
+    _Atomic uint64_t handoffs_count;
+    bool can_hand_off; /* the kernel has the membarrier that it takes */
+    _Atomic uint32_t is_sysmon_asleep;
 };
 
 extern struct sched sched;
@@ -157,17 +165,43 @@ void proc_leave_slow(struct hr_fiber *self);
 /* Let others run, if there are any. */
 void proc_yield(struct hr_fiber *self);
 
-/* User code calls into the runtime. */
+/* Say that we are inside; true: but our proc has been taken away (see handoff.c). */
+static inline bool
+proc_step_in(struct thread *thread)
+{
+#if ANNOTATE_TSAN
+    /* TSan cannot see membarrier(2). */
+    atomic_store_explicit(&thread->in_rt, 1, memory_order_seq_cst);
+    return atomic_load_explicit(&thread->lost, memory_order_seq_cst) != 0;
+#else
+    atomic_store_explicit(&thread->in_rt, 1, memory_order_relaxed);
+    __asm__ volatile("" ::: "memory");
+    return atomic_load_explicit(&thread->lost, memory_order_relaxed) != 0;
+#endif
+}
+
+/* User code calls in, in a call that PARKS: we have a proc afterwards, though perhaps on
+ * another thread. */
 static inline struct thread *
 proc_enter(struct hr_fiber *self)
 {
     struct thread *thread = self->thread;
-    atomic_store_explicit(&thread->in_rt, 1, memory_order_relaxed);
-    __asm__ volatile("" ::: "memory");
-    if (__builtin_expect(atomic_load_explicit(&thread->lost, memory_order_relaxed), 0)) {
+    if (__builtin_expect(proc_step_in(thread), 0)) {
         return proc_enter_slow(self);
     }
     return thread;
+}
+
+/* The same in a call that must not park: NULL without a proc, or when self is NULL (not on a
+ * fiber); then work as from outside. */
+static inline struct thread *
+proc_enter_any(struct hr_fiber *self)
+{
+    if (__builtin_expect(self == NULL, 0)) {
+        return NULL;
+    }
+    struct thread *thread = self->thread;
+    return __builtin_expect(proc_step_in(thread), 0) ? NULL : thread;
 }
 
 /* And goes back; self may have moved to another thread meanwhile. */

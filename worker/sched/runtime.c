@@ -4,6 +4,7 @@
 #include "common/pure/check.h"
 #include "worker/sched/ctx.h"
 #include "worker/sched/futex.h"
+#include "worker/sched/handoff.h"
 #include "worker/sched/idle.h"
 #include "worker/sched/netpoll.h"
 #include "worker/sched/ticks.h"
@@ -110,6 +111,7 @@ runtime_thread_start(void)
     if (has_room && overflow_thread_init(thread) &&
         pthread_create(&thread->id, NULL, thread_main, thread) == 0) {
         pthread_setname_np(thread->id, "hr-proc");
+        CHECK(pthread_getcpuclockid(thread->id, &thread->cpu_clock) == 0);
         return thread;
     }
     if (has_room) {
@@ -175,7 +177,7 @@ procs_init(uint32_t procs_count)
     for (uint32_t i = procs_count; i-- > 0;) {
         struct proc *proc = &proc_all[i];
         proc->index = i;
-        proc->next = NULL;
+        atomic_store_explicit(&proc->next, NULL, memory_order_relaxed);
         proc->is_draining = 0;
         proc->work_since = 0;
         proc->stacks.count = 0;
@@ -269,6 +271,7 @@ runtime_new(const struct hr_options *options)
         runtime_free();
         return err;
     }
+    handoff_init();
     overflow_handler_install();
     for (uint32_t i = 0; i < procs_count; i++) {
         if (runtime_thread_start() == NULL) {

@@ -61,7 +61,7 @@ unlock_as(struct hr_rwlock *public, uint32_t wanted)
     struct waitq *queue = queue_of(public);
     struct hr_fiber *self = fiber_self();
     CHECK(self != NULL);
-    struct thread *thread = proc_enter(self);
+    struct thread *thread = proc_enter_any(self);
     struct runq_list woken = { 0 };
     lock_take(&queue->lock);
     bool is_held =

@@ -247,6 +247,12 @@ int hr_flight_do(struct hr_flight *flight, const struct hr_flight_call *call, bo
  * queue is full. */
 int hr_blocking(hr_fn *fn, void *arg);
 
+/* Around a call that is known to block: the proc is taken away at once if others wait, and
+ * not only when the thread is seen to stand still (which is what happens anyway: a blocking
+ * call needs no annotation, this is for the impatient).  Threads: fiber. */
+void hr_block_begin(void);
+void hr_block_end(void);
+
 /* A one-shot event that any thread can set and one fiber waits for. */
 struct hr_event {
     void *opaque[4];

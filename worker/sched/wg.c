@@ -44,7 +44,7 @@ static void
 wg_wake(struct wg *wg)
 {
     struct hr_fiber *self = fiber_self();
-    struct thread *thread = self != NULL ? proc_enter(self) : NULL;
+    struct thread *thread = proc_enter_any(self);
     struct runq_list woken = { 0 };
     lock_take(&wg->queue.lock); /* D3 */
     atomic_fetch_and_explicit(&wg->word, ~WAITED, memory_order_relaxed);
