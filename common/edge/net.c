@@ -13,7 +13,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,64 +33,19 @@ struct net_listener {
     void *user;
 };
 
-struct net {
-    struct loop *loop;
-    /* Connections whose unread bytes keep libevent from reading, so that it cannot notice
-     * that they end. */
-    int hangups_fd;
-    struct loop_watch *hangups_watch;
-};
-
 struct net_conn {
     struct bufferevent *bev;
     struct evbuffer *input;
     struct evbuffer *output;
-    struct net_conn_config config;
+    struct net_events events;
     void *user;
-    struct net *net;
     int fd;
-    unsigned depth;  /* callbacks of this connection on the stack */
-    bool is_dead;    /* freed within one of them */
-    bool is_watched; /* in the set of hangups */
+    unsigned depth; /* callbacks of this connection on the stack */
+    bool is_dead;   /* freed within one of them */
+    bool is_paused;
     bool has_ended;
     bool is_broken;
 };
-
-static void on_hangups(void *user);
-
-err_t
-net_new(struct loop *loop, struct net **ret_net)
-{
-    struct net *net = calloc(1, sizeof *net);
-    if (net == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    net->loop = loop;
-    net->hangups_fd = epoll_create1(EPOLL_CLOEXEC);
-    err_t err = net->hangups_fd < 0 ? err_from_errno(errno) : ERR_OK;
-    if (err == ERR_OK) {
-        err = loop_watch_new(loop, net->hangups_fd, on_hangups, net, &net->hangups_watch);
-    }
-    if (err != ERR_OK) {
-        net_free(net);
-        return err;
-    }
-    *ret_net = net;
-    return ERR_OK;
-}
-
-void
-net_free(struct net *net)
-{
-    if (net == NULL) {
-        return;
-    }
-    loop_watch_free(net->hangups_watch);
-    if (net->hangups_fd >= 0) {
-        close(net->hangups_fd);
-    }
-    free(net);
-}
 
 /* ---- listener ------------------------------------------------------------------------- */
 
@@ -253,7 +207,7 @@ port_of(int fd)
 }
 
 err_t
-net_listen(struct net *net, const char *address,
+net_listen(struct loop *loop, const char *address,
     void (*on_accept)(void *user, int fd, const struct net_peer *peer), void *user,
     struct net_listener **ret_listener)
 {
@@ -271,11 +225,11 @@ net_listen(struct net *net, const char *address,
     }
     listener->port = port_of(fd);
     listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    err = loop_timer_new(net->loop, on_rested, listener, &listener->rest_timer);
+    err = loop_timer_new(loop, on_rested, listener, &listener->rest_timer);
     if (err != ERR_OK) {
         goto fail;
     }
-    listener->listener = evconnlistener_new(loop_base(net->loop), on_connection, listener,
+    listener->listener = evconnlistener_new(loop_base(loop), on_connection, listener,
         LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, /* backlog, listening: */ 0, fd);
     if (listener->listener == NULL) {
         err = ERR_NO_MEMORY;
@@ -339,16 +293,13 @@ conn_enter(struct net_conn *conn)
     conn->depth++;
 }
 
-/* false: the connection is no more. */
-static bool
+static void
 conn_leave(struct net_conn *conn)
 {
     conn->depth--;
     if (conn->is_dead && conn->depth == 0) {
         conn_destroy(conn);
-        return false;
     }
-    return !conn->is_dead;
 }
 
 static void
@@ -361,32 +312,8 @@ conn_end(struct net_conn *conn, enum net_end end)
     conn->has_ended = true;
     conn->is_broken = end == NET_END_RESET;
     conn_enter(conn);
-    conn->config.on_end(conn->user, end);
+    conn->events.on_end(conn->user, end);
     conn_leave(conn);
-}
-
-/* One-shot and edge-triggered: a full buffer is looked at again when it was emptied. */
-static void
-watch_hangup(struct net_conn *conn)
-{
-    struct epoll_event event = { .events = EPOLLRDHUP | EPOLLET | EPOLLONESHOT,
-        .data.ptr = conn };
-    int operation = conn->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(conn->net->hangups_fd, operation, conn->fd, &event) == 0) {
-        conn->is_watched = true;
-    }
-}
-
-static void
-on_hangups(void *user)
-{
-    struct net *net = user;
-    struct epoll_event event;
-    /* One at a time: handling it may free the connection of the next one. */
-    while (epoll_wait(net->hangups_fd, &event, 1, 0) == 1) {
-        bool is_reset = (event.events & EPOLLERR) != 0;
-        conn_end(event.data.ptr, is_reset ? NET_END_RESET : NET_END_HANGUP);
-    }
 }
 
 static void
@@ -395,11 +322,8 @@ on_readable(struct bufferevent *bev, void *user)
     struct net_conn *conn = user;
     (void) bev;
     conn_enter(conn);
-    conn->config.on_data(conn->user);
-    if (conn_leave(conn) && !conn->has_ended &&
-        net_conn_unread(conn) >= conn->config.read_max) {
-        watch_hangup(conn);
-    }
+    conn->events.on_data(conn->user);
+    conn_leave(conn);
 }
 
 static void
@@ -408,8 +332,8 @@ on_written(struct bufferevent *bev, void *user)
     struct net_conn *conn = user;
     (void) bev;
     conn_enter(conn);
-    conn->config.on_drained(conn->user);
-    (void) conn_leave(conn);
+    conn->events.on_drained(conn->user);
+    conn_leave(conn);
 }
 
 static void
@@ -422,14 +346,14 @@ on_event(struct bufferevent *bev, short what, void *user)
 /* ---- connection: what is asked for ---------------------------------------------------- */
 
 err_t
-net_conn_new(struct net *net, int fd, const struct net_conn_config *config, void *user,
+net_conn_new(struct loop *loop, int fd, const struct net_events *events, void *user,
     struct net_conn **ret_conn)
 {
     struct net_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL) {
         return ERR_NO_MEMORY;
     }
-    struct bufferevent *bev = bufferevent_socket_new(loop_base(net->loop), fd, 0);
+    struct bufferevent *bev = bufferevent_socket_new(loop_base(loop), fd, 0);
     if (bev == NULL) {
         free(conn);
         return ERR_NO_MEMORY;
@@ -437,12 +361,10 @@ net_conn_new(struct net *net, int fd, const struct net_conn_config *config, void
     *conn = (struct net_conn){ .bev = bev,
         .input = bufferevent_get_input(bev),
         .output = bufferevent_get_output(bev),
-        .config = *config,
+        .events = *events,
         .user = user,
-        .net = net,
         .fd = fd };
     bufferevent_setcb(bev, on_readable, on_written, on_event, conn);
-    bufferevent_setwatermark(bev, EV_READ, 0, config->read_max);
     if (bufferevent_enable(bev, EV_READ | EV_WRITE) != 0) {
         bufferevent_free(bev);
         free(conn);
@@ -462,11 +384,22 @@ net_conn_free(struct net_conn *conn)
     conn->is_dead = true;
     bufferevent_setcb(conn->bev, NULL, NULL, NULL, NULL);
     (void) bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
-    if (conn->is_watched) {
-        (void) epoll_ctl(conn->net->hangups_fd, EPOLL_CTL_DEL, conn->fd, NULL);
-    }
     if (conn->depth == 0) {
         conn_destroy(conn);
+    }
+}
+
+void
+net_conn_pause(struct net_conn *conn, bool is_paused)
+{
+    if (conn->is_paused == is_paused) {
+        return;
+    }
+    conn->is_paused = is_paused;
+    if (is_paused) {
+        (void) bufferevent_disable(conn->bev, EV_READ);
+    } else {
+        (void) bufferevent_enable(conn->bev, EV_READ);
     }
 }
 

@@ -7,11 +7,11 @@
  *
  *     running out of files   a spare descriptor is kept: a client that cannot be served is
  *                            hung up on, and the listener rests for 100 ms (libevent spins)
- *     hearing a client go    at once, also while its unread bytes fill the buffer: then
- *                            its descriptor waits in an epoll set of its own, for
- *                            EPOLLRDHUP and errors (EV_CLOSED misses resets and spins)
  *     one write for one      bytes are written right away while nothing waits before them;
  *     answer                 bufferevents keep only what the socket did not take
+ *
+ * An end is heard only behind the bytes before it: whoever wants to hear it must read on,
+ * and drop what it cannot keep.  A full window keeps even the FIN on the other side.
  *
  * A client that closes only its sending half looks like one that has gone, and is treated
  * so.
@@ -19,9 +19,12 @@
  * OWNERSHIP  net_conn_new takes the descriptor on success.  Every call of a connection is
  *            allowed inside of its callbacks, net_conn_free too.
  * THREADS    loop
- * MEMORY     libevent's buffers: at most read_max unread bytes, and what was not sent
+ * MEMORY     libevent's buffers: what the user leaves unread, up to 16 KiB more, and what
+ *            was not sent
  * REJECTED   deferred callbacks (BEV_OPT_DEFER_CALLBACKS): one more turn of the loop for
  *            each request
+ *            read watermarks: at the high one libevent 2.1.12 calls on_data over and over
+ *            EV_CLOSED without reading: misses resets, and spins (libevent #1038)
  */
 #ifndef COMMON_EDGE_NET_H
 #define COMMON_EDGE_NET_H
@@ -31,12 +34,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct net;
-
-err_t net_new(struct loop *loop, struct net **ret_net) MUST_USE;
-/* After its listeners and connections. */
-void net_free(struct net *net);
 
 /* ---- listeners ------------------------------------------------------------------------ */
 
@@ -52,7 +49,7 @@ struct net_listener;
  * fd (non-blocking, close-on-exec, without Nagle's delay).
  * Errors: INVALID (not an address), NOT_FOUND (no such host), IN_USE, PERMISSION, NO_MEMORY,
  * FULL, IO. */
-err_t net_listen(struct net *net, const char *address,
+err_t net_listen(struct loop *loop, const char *address,
     void (*on_accept)(void *user, int fd, const struct net_peer *peer), void *user,
     struct net_listener **ret_listener) MUST_USE;
 void net_listener_free(struct net_listener *listener);
@@ -67,7 +64,7 @@ enum net_end {
     NET_END_RESET   /* the connection is broken */
 };
 
-struct net_conn_config {
+struct net_events {
     size_t read_max;                /* unread bytes at which reading pauses */
     void (*on_data)(void *user);    /* there are unread bytes that were not there before */
     void (*on_drained)(void *user); /* all that was written has left, after some had to wait */
@@ -83,11 +80,13 @@ struct net_bytes {
 struct net_conn;
 
 /* Errors: NO_MEMORY (fd stays yours). */
-err_t net_conn_new(struct net *net, int fd, const struct net_conn_config *config, void *user,
+err_t net_conn_new(struct loop *loop, int fd, const struct net_events *events, void *user,
     struct net_conn **ret_conn) MUST_USE;
 /* Closes it; unsent bytes are lost. */
 void net_conn_free(struct net_conn *conn);
 
+/* Stop reading, and hear no end, until it is taken back; for a user who has enough. */
+void net_conn_pause(struct net_conn *conn, bool is_paused);
 size_t net_conn_unread(const struct net_conn *conn);
 /* Borrow at most max unread bytes in one piece, until the next call; returns how many. */
 size_t net_conn_peek(struct net_conn *conn, size_t max, const uint8_t **ret_bytes);

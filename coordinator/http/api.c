@@ -114,10 +114,7 @@ api_new(struct loop *loop, const struct api_config *config, const struct api_bac
         err = loop_timer_new(loop, conn_on_timer, api, &api->timer);
     }
     if (err == ERR_OK) {
-        err = net_new(loop, &api->net);
-    }
-    if (err == ERR_OK) {
-        err = net_listen(api->net, config->listen, conn_accept, api, &api->listener);
+        err = net_listen(loop, config->listen, conn_accept, api, &api->listener);
     }
     if (err != ERR_OK) {
         api_free(api);
@@ -141,7 +138,6 @@ api_free(struct api *api)
             conn_close(&api->conns[i]);
         }
     }
-    net_free(api->net);
     loop_timer_free(api->timer);
     out_fini(&api->out);
     free(api->conns);

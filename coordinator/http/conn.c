@@ -153,16 +153,15 @@ refuse_connection(struct conn *conn, const char *detail)
 void
 conn_accept(void *user, int fd, const struct net_peer *peer)
 {
-    static const struct net_conn_config config = { .read_max = API_READ_SIZE_MAX,
-        .on_data = on_data,
-        .on_drained = on_drained,
-        .on_end = on_end };
+    static const struct net_events events = {
+        .on_data = on_data, .on_drained = on_drained, .on_end = on_end
+    };
     struct api *api = user;
     bool is_over = peer_is_over(api, peer);
     bool is_refused = is_over || is_full(api);
     struct conn *conn = api->free;
     struct net_conn *net;
-    if (conn == NULL || net_conn_new(api->net, fd, &config, conn, &net) != ERR_OK) {
+    if (conn == NULL || net_conn_new(api->loop, fd, &events, conn, &net) != ERR_OK) {
         api->refused_count[API_REFUSED_NO_MEMORY]++;
         close(fd);
         return;
@@ -408,6 +407,31 @@ drop_input(struct conn *conn)
     }
 }
 
+/* What is pipelined waits as well, up to a bound.  Past it we read on all the same, for only
+ * so can we hear the client go; what follows is lost, and the answer says "close". */
+static void
+drop_overflow(struct conn *conn)
+{
+    size_t size = net_conn_unread(conn->net);
+    if (size > API_READ_SIZE_MAX || conn->has_overflown) {
+        net_conn_drop(conn->net, size);
+        conn->has_overflown = true;
+        conn->must_close = true;
+    }
+}
+
+/* It asks faster than it reads: it is not asked for more until it has read. */
+static void
+update_pause(struct conn *conn)
+{
+    if (conn->state != CONN_FREE) {
+        bool is_full = conn->state == CONN_HEAD &&
+                       net_conn_unread(conn->net) >= API_READ_SIZE_MAX &&
+                       net_conn_unsent(conn->net) > API_UNSENT_SIZE_MAX;
+        net_conn_pause(conn->net, is_full);
+    }
+}
+
 void
 conn_process(struct conn *conn)
 {
@@ -421,7 +445,10 @@ conn_process(struct conn *conn)
         switch (conn->state) {
         case CONN_HEAD: goes_on = step_head(conn); break;
         case CONN_BODY: goes_on = step_body(conn); break;
-        case CONN_WAITING: /* what is pipelined waits as well */
+        case CONN_WAITING:
+            drop_overflow(conn);
+            goes_on = false;
+            break;
         case CONN_FREE: goes_on = false; break;
         case CONN_FLUSHING:
         case CONN_LINGERING:
@@ -431,6 +458,7 @@ conn_process(struct conn *conn)
         }
     }
     conn->in_process = false;
+    update_pause(conn);
     conn_update_deadline(conn);
 }
 

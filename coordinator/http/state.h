@@ -83,11 +83,12 @@ struct conn {
     uint64_t written_size; /* of all answers so far */
     enum conn_state state;
     struct net_peer peer;
-    bool is_refused;  /* one of the spare slots: it is only told so */
-    bool in_process;  /* conn_process is on the stack */
-    bool has_hung_up; /* the client sends no more */
-    bool must_close;  /* after this answer */
-    bool is_head;     /* HEAD: an answer without its body */
+    bool is_refused;    /* one of the spare slots: it is only told so */
+    bool has_overflown; /* it pipelined more than we keep; the rest is dropped */
+    bool in_process;    /* conn_process is on the stack */
+    bool has_hung_up;   /* the client sends no more */
+    bool must_close;    /* after this answer */
+    bool is_head;       /* HEAD: an answer without its body */
     uint8_t version_minor;
     api_ticket_t ticket; /* 0: none */
     enum answer_form form;
@@ -117,7 +118,6 @@ struct route_counts {
 
 struct api {
     struct loop *loop;
-    struct net *net;
     struct net_listener *listener;
     struct loop_timer *timer;
     instant_t timer_at;

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Connections: what hostile, slow, impatient and plentiful clients get.
+ */
+#include "coordinator/http/codec.h"
+#include "tests/support/api_fake.h"
+#include "tests/support/cunit_main.h"
+#include "tests/support/http_cases.h"
+
+#include <sys/resource.h>
+
+#define HOST   "Host: h\r\n"
+#define HOLD   "POST /v1/handlers/hold:invoke HTTP/1.1\r\n" HOST "\r\n"
+#define ECHO_A "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\na"
+#define LIVEZ  "GET /livez HTTP/1.1\r\n" HOST "\r\n"
+
+static bool
+has(const struct answer *answer, const char *text)
+{
+    bool is_there = answer->body != NULL && strstr(answer->body, text) != NULL;
+    if (!is_there) {
+        printf("# expected %s in %s\n", text, answer->body != NULL ? answer->body : "nothing");
+    }
+    return is_there;
+}
+
+static void
+expect_status(struct client *client, int status)
+{
+    struct answer answer = client_answer(client);
+    ASSERT_I64_EQ(answer.status, status);
+    answer_free(&answer);
+}
+
+/* ---- smuggling --------------------------------------------------------------------------- */
+
+/* The case, asking for what exists here, so that nothing but its own fault can refuse it. */
+static size_t
+aim(const struct http_case *test, char *bytes, size_t room)
+{
+    static const char *const swaps[][2] = { { "POST /x ", "POST /v1/handlers/echo:invoke " },
+        { "GET /x ", "GET /livez " } };
+    size_t size = 0;
+    for (size_t i = 0; i < test->size;) {
+        size_t step = 1;
+        const char *to = test->bytes + i;
+        size_t to_size = 1;
+        for (unsigned k = 0; k < ARRAY_COUNT(swaps); k++) {
+            size_t from_size = strlen(swaps[k][0]);
+            if (test->size - i >= from_size &&
+                memcmp(test->bytes + i, swaps[k][0], from_size) == 0) {
+                step = from_size;
+                to = swaps[k][1];
+                to_size = strlen(to);
+            }
+        }
+        CHECK(size + to_size <= room);
+        memcpy(bytes + size, to, to_size);
+        size += to_size;
+        i += step;
+    }
+    return size;
+}
+
+static unsigned
+status_of(const char *refusal_name)
+{
+    for (unsigned i = 1; i <= CODEC_TRAILER_TOO_BIG; i++) {
+        if (strcmp(codec_refusal_name((enum codec_refusal) i), refusal_name) == 0) {
+            return codec_refusal_status((enum codec_refusal) i);
+        }
+    }
+    return 0;
+}
+
+/* GOAL    each case gets exactly the answers it should; what is refused is closed, and the
+ *         request that hides behind it never runs (it would get an answer as well). */
+static void
+conn_each_smuggler_is_refused_and_closed(void)
+{
+    struct fake fake;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    for (unsigned i = 0; i < ARRAY_COUNT(http_cases); i++) {
+        struct client client;
+        char bytes[1024];
+        int good_count = 0;
+        size_t size = aim(&http_cases[i], bytes, sizeof bytes);
+        bool is_good = sscanf(http_cases[i].outcome, "OK %d", &good_count) == 1;
+        fake_connect(&client, &fake);
+        client_send_sized(&client, bytes, size);
+        for (int k = 0; k < good_count; k++) {
+            struct answer answer = client_answer(&client);
+            CU_ASSERT_TRUE(answer.status == 200 || answer.status == 404);
+            answer_free(&answer);
+        }
+        if (!is_good) {
+            struct answer answer = client_answer(&client);
+            ASSERT_I64_EQ(answer.status, status_of(http_cases[i].outcome));
+            ASSERT_STR_EQ(answer_header(&answer, "Connection"), "close");
+            answer_free(&answer);
+            bool is_closed = client_sees_end(&client);
+            if (!is_closed) {
+                printf("# %s: more than one answer, or not closed\n", http_cases[i].name);
+            }
+            CU_ASSERT_TRUE(is_closed);
+        }
+        client_close(&client);
+    }
+    fake_stop(&fake);
+}
+
+/* ---- disconnects ------------------------------------------------------------------------- */
+
+enum leaving {
+    LEAVE_CLOSE,
+    LEAVE_RESET,
+    LEAVE_HALF, /* only the sending half */
+    LEAVE_KINDS_COUNT
+};
+
+static void
+leave(struct client *client, enum leaving how)
+{
+    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+    switch (how) {
+    case LEAVE_RESET:
+        CHECK(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard) == 0);
+        client_close(client);
+        break;
+    case LEAVE_HALF: CHECK(shutdown(client->fd, SHUT_WR) == 0); break;
+    case LEAVE_CLOSE:
+    case LEAVE_KINDS_COUNT: client_close(client); break;
+    }
+}
+
+/* GOAL    however a client leaves, and whatever it pipelined before, its job is cancelled.
+ * METHOD  every kind, with no, few, and more unread bytes behind than the server reads. */
+static void
+conn_every_disconnect_cancels_the_job(void)
+{
+    static const size_t behind_sizes[] = { 0, 100, 63 * 1024, 200 * 1024 };
+    struct fake fake;
+    unsigned count = 0;
+    duration_t longest = DURATION_ZERO;
+    char *behind = malloc(256 * 1024);
+    CHECK(behind != NULL);
+    memset(behind, 'x', 256 * 1024);
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    for (unsigned how = 0; how < LEAVE_KINDS_COUNT; how++) {
+        for (unsigned i = 0; i < ARRAY_COUNT(behind_sizes); i++) {
+            struct client client;
+            fake_connect(&client, &fake);
+            client_send(&client, HOLD);
+            CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, count + 1));
+            client_send_sized(&client, behind, behind_sizes[i]);
+            instant_t left_at = clock_now();
+            leave(&client, (enum leaving) how);
+            CU_ASSERT_TRUE(fake_reaches(&fake.cancels_count[CAUSE_CLIENT_GONE], count + 1));
+            longest = duration_max(longest, instant_since(clock_now(), left_at));
+            if (how == LEAVE_HALF) {
+                client_close(&client);
+            }
+            count++;
+        }
+    }
+    printf("# longest from leaving to cancel: %lld us\n", (long long) duration_to_us(longest));
+    ASSERT_I64_EQ(atomic_load(&fake.gone_count), count);
+    free(behind);
+    fake_stop(&fake);
+}
+
+static void
+conn_detached_job_outlives_its_client(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    client_send(&client, "POST /v1/handlers/hold:invoke?on_disconnect=detach HTTP/1.1\r\n" HOST
+                         "X-Job-Id: 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44\r\n\r\n");
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
+    client_close(&client);
+    CU_ASSERT_TRUE(fake_reaches(&fake.gone_count, 1));
+    fake_release(&fake);
+    struct answer answer = fake_ask(&fake,
+        "GET /v1/jobs/01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44?wait=9s HTTP/1.1\r\n" HOST "\r\n");
+    CU_ASSERT_TRUE(has(&answer, "SUCCEEDED"));
+    answer_free(&answer);
+    ASSERT_I64_EQ(atomic_load(&fake.cancels_count[CAUSE_CLIENT_GONE]), 0);
+    fake_stop(&fake);
+}
+
+/* What was asked before the sending half was closed is answered still. */
+static void
+conn_half_closed_client_gets_ready_answers(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    client_send(&client, LIVEZ LIVEZ);
+    CHECK(shutdown(client.fd, SHUT_WR) == 0);
+    expect_status(&client, 200);
+    expect_status(&client, 200);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    client_close(&client);
+    fake_stop(&fake);
+}
+
+/* ---- pipelining and bodies --------------------------------------------------------------- */
+
+static void
+conn_pipelined_answers_keep_their_order(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    client_send(&client, ECHO_A HOLD ECHO_A LIVEZ HOLD LIVEZ);
+    struct answer answer = client_answer(&client);
+    ASSERT_STR_EQ(answer.body, "a");
+    answer_free(&answer);
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 2));
+    fake_release(&fake);
+    static const char *const bodies[] = { "released", "a", "{\"live\":true}\n" };
+    for (unsigned i = 0; i < ARRAY_COUNT(bodies); i++) {
+        answer = client_answer(&client);
+        ASSERT_STR_EQ(answer.body, bodies[i]);
+        answer_free(&answer);
+    }
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 4));
+    fake_release(&fake);
+    expect_status(&client, 200);
+    expect_status(&client, 200);
+    client_close(&client);
+    fake_stop(&fake);
+}
+
+/* GOAL    more answers than sockets hold, to a client that reads late: none is lost. */
+static void
+conn_many_pipelined_answers_all_arrive(void)
+{
+    struct fake fake;
+    struct client client;
+    const unsigned count = 3000;
+    unsigned good_count = 0;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    for (unsigned i = 0; i < count; i++) {
+        CU_ASSERT_TRUE(client_send(&client, "GET /v1/handlers HTTP/1.1\r\n" HOST "\r\n"));
+        if (i >= 200) { /* some are always on their way */
+            struct answer answer = client_answer(&client);
+            good_count += answer.status == 200 ? 1 : 0;
+            answer_free(&answer);
+        }
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        struct answer answer = client_answer(&client);
+        good_count += answer.status == 200 ? 1 : 0;
+        answer_free(&answer);
+    }
+    ASSERT_I64_EQ(good_count, count);
+    client_close(&client);
+    fake_stop(&fake);
+}
+
+static char *
+new_bytes(size_t size)
+{
+    char *bytes = malloc(size);
+    CHECK(bytes != NULL);
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (char) (i * 7 + (i >> 8));
+    }
+    return bytes;
+}
+
+/* A megabyte there and back, by length and in chunks; the limit to the byte. */
+static void
+conn_largest_input_passes_and_one_more_is_refused(void)
+{
+    struct fake fake;
+    struct client client;
+    char *bytes = new_bytes(FAKE_INPUT_MAX + 1);
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    client_send(&client,
+        "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1048576\r\n\r\n");
+    client_send_sized(&client, bytes, FAKE_INPUT_MAX);
+    struct answer answer = client_answer(&client);
+    ASSERT_I64_EQ(answer.status, 200);
+    ASSERT_I64_EQ(answer.body_size, FAKE_INPUT_MAX);
+    CU_ASSERT_TRUE(memcmp(answer.body, bytes, FAKE_INPUT_MAX) == 0);
+    answer_free(&answer);
+
+    client_send(&client,
+        "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    for (size_t at = 0; at < FAKE_INPUT_MAX; at += 65536) {
+        client_send(&client, "10000\r\n");
+        client_send_sized(&client, bytes + at, 65536);
+        client_send(&client, "\r\n");
+    }
+    client_send(&client, "0\r\n\r\n" LIVEZ);
+    answer = client_answer(&client);
+    ASSERT_I64_EQ(answer.body_size, FAKE_INPUT_MAX);
+    CU_ASSERT_TRUE(memcmp(answer.body, bytes, FAKE_INPUT_MAX) == 0);
+    answer_free(&answer);
+    expect_status(&client, 200);
+
+    client_send(&client,
+        "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1048577\r\n\r\n");
+    client_send_sized(&client, bytes, FAKE_INPUT_MAX + 1); /* sent in spite of the answer */
+    answer = client_answer(&client);
+    ASSERT_I64_EQ(answer.status, 413);
+    CU_ASSERT_TRUE(has(&answer, "\"limit\":1048576,\"unit\":\"bytes\""));
+    CU_ASSERT_TRUE(has(&answer, "1048576 bytes"));
+    answer_free(&answer);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    client_close(&client);
+    free(bytes);
+    fake_stop(&fake);
+}
+
+static void
+conn_expectation_is_met_or_refused_early(void)
+{
+    static const struct {
+        const char *request;
+        int status;
+    } refused[] = {
+        { "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST
+          "Content-Length: 1048577\r\nExpect: 100-continue\r\n\r\n",
+            413 },
+        { "POST /v1/handlers/none:invoke HTTP/1.1\r\n" HOST
+          "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+            404 },
+        { "POST /livez HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+            405 },
+    };
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    client_send(&client, "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST
+                         "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    expect_status(&client, 100);
+    client_send(&client, "hello");
+    struct answer answer = client_answer(&client);
+    ASSERT_STR_EQ(answer.body, "hello");
+    answer_free(&answer);
+    client_close(&client);
+    for (unsigned i = 0; i < ARRAY_COUNT(refused); i++) {
+        fake_connect(&client, &fake);
+        client_send(&client, refused[i].request);
+        expect_status(&client, refused[i].status);
+        CU_ASSERT_TRUE(client_sees_end(&client));
+        client_close(&client);
+    }
+    fake_stop(&fake);
+}
+
+/* ---- slow ones --------------------------------------------------------------------------- */
+
+static const struct api_limits short_times = { .head_time = { .ns = 60000000 },
+    .idle_time = { .ns = 120000000 },
+    .window_time = { .ns = 60000000 },
+    .linger_time = { .ns = 60000000 },
+    .rate_min = 1000000 };
+
+static void
+conn_slow_header_gets_408(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, short_times);
+    fake_connect(&client, &fake);
+    /* A byte now and then does not help: the time is absolute.  The clock is the server's:
+     * we go on until it has had enough. */
+    const char *drip = "GET /livez HTTP/1.1\r\nX: ";
+    client_send(&client, drip);
+    struct answer answer = client_answer(&client);
+    ASSERT_I64_EQ(answer.status, 408);
+    CU_ASSERT_TRUE(has(&answer, "too-slow"));
+    answer_free(&answer);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    client_close(&client);
+    fake_stop(&fake);
+}
+
+static void
+conn_slow_body_gets_408(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, short_times);
+    fake_connect(&client, &fake);
+    client_send(&client,
+        "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nabc");
+    expect_status(&client, 408);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    client_close(&client);
+    fake_stop(&fake);
+}
+
+static void
+conn_idle_connection_is_closed_silently(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, short_times);
+    fake_connect(&client, &fake);
+    client_send(&client, LIVEZ);
+    expect_status(&client, 200);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    client_close(&client);
+    fake_stop(&fake);
+}
+
+/* GOAL    a reader that does not read is cut, and what waited for it is given back. */
+static void
+conn_slow_reader_is_cut(void)
+{
+    struct fake fake;
+    struct client client;
+    char *bytes = new_bytes(FAKE_INPUT_MAX);
+    fake_start(&fake, 0, short_times);
+    fake_connect(&client, &fake);
+    const int small = 4096;
+    CHECK(setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+    for (unsigned i = 0; i < 8; i++) {
+        bool is_sent = client_send(&client, "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST
+                                            "Content-Length: 1048576\r\n\r\n") &&
+                       client_send_sized(&client, bytes, FAKE_INPUT_MAX);
+        if (!is_sent) {
+            break; /* cut already */
+        }
+    }
+    instant_t until = instant_add(clock_now(), duration_s(10));
+    bool is_cut = false;
+    while (!is_cut && !instant_reached(clock_now(), until)) {
+        struct answer answer = fake_ask(&fake, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
+        is_cut = answer.body != NULL &&
+                 strstr(answer.body, "connections_cut_total{late=\"write\"} 1") != NULL;
+        answer_free(&answer);
+    }
+    CU_ASSERT_TRUE(is_cut);
+    client_close(&client);
+    free(bytes);
+    fake_stop(&fake);
+}
+
+/* ---- many -------------------------------------------------------------------------------- */
+
+static void
+conn_full_house_is_told_so(void)
+{
+    enum {
+        MAX = 8
+    };
+    struct fake fake;
+    struct client clients[MAX];
+    fake_start(&fake, MAX, (struct api_limits){ 0 });
+    for (unsigned i = 0; i < MAX; i++) {
+        fake_connect(&clients[i], &fake);
+        client_send(&clients[i], HOLD);
+    }
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, MAX));
+    struct answer answer = fake_ask(&fake, LIVEZ);
+    ASSERT_I64_EQ(answer.status, 503);
+    CU_ASSERT_TRUE(has(&answer, "too-many-connections"));
+    CU_ASSERT_PTR_NOT_NULL(answer_header(&answer, "Retry-After"));
+    answer_free(&answer);
+    fake_release(&fake);
+    for (unsigned i = 0; i < MAX; i++) {
+        expect_status(&clients[i], 200);
+    }
+    /* All are idle now: the oldest of them gives way. */
+    answer = fake_ask(&fake, LIVEZ);
+    ASSERT_I64_EQ(answer.status, 200);
+    answer_free(&answer);
+    unsigned closed_count = 0;
+    for (unsigned i = 0; i < MAX; i++) {
+        client_send(&clients[i], LIVEZ);
+        answer = client_answer(&clients[i]);
+        closed_count += answer.status == 0 ? 1 : 0;
+        answer_free(&answer);
+        client_close(&clients[i]);
+    }
+    ASSERT_I64_EQ(closed_count, 1);
+    fake_stop(&fake);
+}
+
+static void
+conn_four_hundred_wait_at_once(void)
+{
+    enum {
+        COUNT = 400
+    };
+    struct fake fake;
+    static struct client clients[COUNT];
+    fake_start(&fake, COUNT + 8, (struct api_limits){ 0 });
+    for (unsigned i = 0; i < COUNT; i++) {
+        fake_connect(&clients[i], &fake);
+        client_send(&clients[i], HOLD);
+    }
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, COUNT));
+    fake_release(&fake);
+    for (unsigned i = 0; i < COUNT; i++) {
+        expect_status(&clients[i], 200);
+        client_close(&clients[i]);
+    }
+    fake_stop(&fake);
+}
+
+/* GOAL    without a free descriptor a client is hung up on, the listener rests instead of
+ *         spinning, and serves again as soon as there is one. */
+static void
+conn_no_descriptor_left_is_survived(void)
+{
+    struct fake fake;
+    struct client client;
+    struct rlimit before;
+    int taken[64];
+    unsigned taken_count = 0;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    client = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    client.bytes = malloc(CLIENT_ROOM);
+    const struct rlimit tight = { .rlim_cur = (rlim_t) client.fd + 8,
+        .rlim_max = before.rlim_max };
+    CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+    while (taken_count < ARRAY_COUNT(taken) && (taken[taken_count] = dup(0)) >= 0) {
+        taken_count++;
+    }
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+        .sin_port = htons(fake.port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    CHECK(connect(client.fd, (const struct sockaddr *) &address, sizeof address) == 0);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    while (taken_count > 0) {
+        close(taken[--taken_count]);
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    client_close(&client);
+    struct answer answer = fake_ask(&fake, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
+    const char *found = answer.body != NULL
+                            ? strstr(answer.body, "\nhedgerow_http_accept_starved_total ")
+                            : NULL;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    unsigned long starved_count =
+        strtoul(found + strlen("\nhedgerow_http_accept_starved_total "), NULL, 10);
+    CU_ASSERT_TRUE(starved_count >= 1);
+    CU_ASSERT_TRUE(starved_count <= 3);
+    answer_free(&answer);
+    fake_stop(&fake);
+}
+
+/* ---- closing ----------------------------------------------------------------------------- */
+
+static void
+conn_drain_answers_who_waits_and_closes_the_rest(void)
+{
+    struct fake fake;
+    struct client idle;
+    struct client waiting;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&idle, &fake);
+    fake_connect(&waiting, &fake);
+    client_send(&idle, LIVEZ);
+    expect_status(&idle, 200);
+    client_send(&waiting, HOLD);
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
+    atomic_store(&fake.want_close, true);
+    loop_wake_post(fake.wake);
+    CU_ASSERT_TRUE(client_sees_end(&idle));
+    CU_ASSERT_FALSE(atomic_load(&fake.is_drained));
+    fake_release(&fake);
+    struct answer answer = client_answer(&waiting);
+    ASSERT_I64_EQ(answer.status, 200);
+    ASSERT_STR_EQ(answer_header(&answer, "Connection"), "close");
+    answer_free(&answer);
+    CU_ASSERT_TRUE(client_sees_end(&waiting));
+    client_close(&idle);
+    client_close(&waiting);
+    fake_stop(&fake);
+}
+
+static const struct test tests[] = {
+    TEST(conn_each_smuggler_is_refused_and_closed),
+    TEST(conn_every_disconnect_cancels_the_job),
+    TEST(conn_detached_job_outlives_its_client),
+    TEST(conn_half_closed_client_gets_ready_answers),
+    TEST(conn_pipelined_answers_keep_their_order),
+    TEST(conn_many_pipelined_answers_all_arrive),
+    TEST(conn_largest_input_passes_and_one_more_is_refused),
+    TEST(conn_expectation_is_met_or_refused_early),
+    TEST(conn_slow_header_gets_408),
+    TEST(conn_slow_body_gets_408),
+    TEST(conn_idle_connection_is_closed_silently),
+    TEST(conn_slow_reader_is_cut),
+    TEST(conn_full_house_is_told_so),
+    TEST(conn_four_hundred_wait_at_once),
+    TEST(conn_no_descriptor_left_is_survived),
+    TEST(conn_drain_answers_who_waits_and_closes_the_rest),
+};
+TEST_MAIN("api_conn", tests)
