@@ -87,7 +87,7 @@ agent_on_up(struct agent_port *port, uint64_t epoch)
         const struct wire_msg msg = { .kind = WIRE_DRAIN };
         (void) agent_say(agent, port, &msg);
     }
-    agent_say_load(agent);
+    agent_say_load(agent, /* is_tick= */ false);
 }
 
 void
@@ -165,7 +165,7 @@ on_job(struct agent_port *port, const struct wire_job *job)
     if (verdict != ATTEMPTS_START && verdict != ATTEMPTS_WAIT) {
         agent_say_farewell(agent, &farewell);
     }
-    agent_say_load(agent);
+    agent_say_load(agent, /* is_tick= */ false);
 }
 
 /* The caller has taken a reference under the lock. */
@@ -269,7 +269,7 @@ agent_tick(struct agent *agent)
         }
     }
     agent_run_fill(agent);
-    agent_say_load(agent);
+    agent_say_load(agent, /* is_tick= */ true);
     agent_say_if_idle(agent);
 }
 

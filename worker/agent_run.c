@@ -156,7 +156,7 @@ end_on_fiber(struct work *work)
     agent_say_result(work, &farewell);
     agent_run_free(work);
     agent_run_fill(agent);
-    agent_say_load(agent);
+    agent_say_load(agent, /* is_tick= */ false);
     agent_say_if_idle(agent);
 }
 

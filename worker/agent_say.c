@@ -8,6 +8,11 @@
 #define LOAD_PAUSE_MS 20 /* at least, between two LOADs that a change brings */
 #define LOAD_STEP_MIN 4
 
+struct load_moment {
+    instant_t now;
+    bool is_tick;
+};
+
 static void
 count_lost(struct agent *agent)
 {
@@ -104,26 +109,30 @@ agent_say_result(struct work *work, const struct attempts_farewell *farewell)
     }
 }
 
-/* Because it is time, or much has changed.  Under the lock. */
+/* Because it is time, or much has changed.  Under the lock.  That a worker has become busy
+ * is told by the tick that finds it so, that it is idle again at once: a stream of short
+ * jobs says nothing, and nobody looks at a number that is long past. */
 static bool
-load_is_due(struct agent *agent, struct agent_port *port, instant_t now, struct wire_msg *msg)
+load_is_due(struct agent *agent, struct agent_port *port, struct load_moment moment,
+    struct wire_msg *msg)
 {
     const struct attempts_counts *counts = attempts_counts(agent->attempts);
     uint32_t in_flight = counts->running_count + counts->queued_count;
-    uint32_t change = in_flight > port->load_in_flight ? in_flight - port->load_in_flight
-                                                       : port->load_in_flight - in_flight;
+    uint32_t said = port->load_in_flight;
+    uint32_t change = in_flight > said ? in_flight - said : said - in_flight;
     uint32_t step = agent->config.slots_cpu_count > LOAD_STEP_MIN
                         ? agent->config.slots_cpu_count
                         : LOAD_STEP_MIN;
-    bool is_edge = (in_flight == 0) != (port->load_in_flight == 0); /* people look at it */
-    duration_t age = instant_since(now, port->load_at);
-    bool is_due = port->is_load_owed || age.ns >= agent->config.heartbeat.ns ||
-                  ((change >= step || is_edge) && age.ns >= duration_ms(LOAD_PAUSE_MS).ns);
+    bool is_idle_news = in_flight == 0 && said > 0;
+    bool is_busy_news = in_flight > 0 && said == 0 && moment.is_tick;
+    duration_t age = instant_since(moment.now, port->load_at);
+    bool is_due = port->is_load_owed || age.ns >= agent->config.heartbeat.ns || is_idle_news ||
+                  is_busy_news || (change >= step && age.ns >= duration_ms(LOAD_PAUSE_MS).ns);
     if (!port->is_up || !is_due) {
         return false;
     }
     port->is_load_owed = false;
-    port->load_at = now;
+    port->load_at = moment.now;
     port->load_in_flight = in_flight;
     msg->kind = WIRE_LOAD;
     msg->load = (struct wire_load){ .running_count = counts->running_count,
@@ -133,13 +142,13 @@ load_is_due(struct agent *agent, struct agent_port *port, instant_t now, struct 
 }
 
 void
-agent_say_load(struct agent *agent)
+agent_say_load(struct agent *agent, bool is_tick)
 {
-    instant_t now = clock_now();
+    const struct load_moment moment = { clock_now(), is_tick };
     for (uint32_t i = 0; i < agent->ports_count; i++) {
         struct wire_msg msg;
         agent_lock(agent);
-        bool is_due = load_is_due(agent, &agent->ports[i], now, &msg);
+        bool is_due = load_is_due(agent, &agent->ports[i], moment, &msg);
         agent_unlock(agent);
         if (is_due) {
             (void) agent_say(agent, &agent->ports[i], &msg);

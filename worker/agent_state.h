@@ -79,7 +79,7 @@ void agent_say_farewell(struct agent *agent, const struct attempts_farewell *far
 /* On the copy's own fiber: waits for room.  PARKS. */
 void agent_say_result(struct work *work, const struct attempts_farewell *farewell);
 /* To every link where it is due. */
-void agent_say_load(struct agent *agent);
+void agent_say_load(struct agent *agent, bool is_tick);
 void agent_say_if_idle(struct agent *agent);
 
 /* ---- agent_run.c --------------------------------------------------------------------- */

@@ -17,7 +17,8 @@
  *     --jobs-timeout-max 2h               as a flag (also --jobs-timeout-max=2h)
  *
  * handlers.exec.NAME (a command, run by /bin/sh -c) is a map: HEDGEROW_HANDLERS_EXEC has
- * one NAME=COMMAND a line, --exec NAME=COMMAND may be repeated.
+ * one NAME=COMMAND a line, --exec NAME=COMMAND may be repeated.  What the @words at the front
+ * of a command mean is in worker/handlers/exec.h.
  *
  * Everything wrong is found in one go, each with its origin (file:line), its range and its
  * unit; unknown keys, flags and HEDGEROW_ variables are refused with the nearest name.  File

@@ -126,6 +126,8 @@ settings_help(const struct settings_source *source, FILE *out)
     if ((source->program & SETTINGS_W) != 0) {
         fputs("  --exec=NAME=COMMAND\n"
               "        offer a handler that runs a command: input on stdin, result on stdout;\n"
+              "        @idempotent in front: it may run twice, so it is hedged; @cpu: one a "
+              "core;\n"
               "        may be repeated (file: handlers: exec: NAME: COMMAND)\n",
             out);
     }
