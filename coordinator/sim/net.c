@@ -165,6 +165,10 @@ net_deliver(struct world *world, struct happening *happening)
 static void
 tell_core(struct world *world, const struct frame *frame)
 {
+    world_catch_up(world); /* a copy may be sent by it, or this connection closed */
+    if (frame->is_forged && ledger_copy(world, &frame->ref) != NULL) {
+        return; /* a worker may lie about its own copies: its word against nobody's */
+    }
     struct core_event event = { 0 };
     switch (frame->kind) {
     case FRAME_STARTED:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 static void set_scene(struct world *world);
 static void run(struct world *world);
@@ -15,17 +16,18 @@ static bool run_next(struct world *world);
 static void happen(struct world *world, struct happening *happening);
 static void feed(struct world *world, const struct core_event *event);
 static void take_commands(struct world *world);
+static void check_progress(struct world *world);
 
-/* A failed CHECK of the core aborts; the simulator wants to say which seed it was. */
+/* A failed CHECK of the core aborts, and a loop in it never ends; the simulator wants to say
+ * which seed it was. */
 static sigjmp_buf abort_escape;
 static volatile sig_atomic_t is_abort_caught;
 
 static void
-on_abort(int signal_number)
+on_signal(int signal_number)
 {
-    (void) signal_number;
     if (is_abort_caught) {
-        siglongjmp(abort_escape, 1);
+        siglongjmp(abort_escape, signal_number);
     }
 }
 
@@ -111,20 +113,27 @@ set_scene(struct world *world)
 bool
 world_run(struct world *world)
 {
-    struct sigaction action = { .sa_handler = on_abort, .sa_flags = SA_NODEFER };
-    struct sigaction before;
-    sigaction(SIGABRT, &action, &before);
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NODEFER };
+    struct sigaction before[2];
+    sigaction(SIGABRT, &action, &before[0]);
+    sigaction(SIGVTALRM, &action, &before[1]);
+    struct itimerval patience = { .it_value.tv_sec = WORLD_CPU_S_MAX };
+    setitimer(ITIMER_VIRTUAL, &patience, NULL);
     jmp_buf escape;
     world->escape = &escape;
     is_abort_caught = 1;
-    if (sigsetjmp(abort_escape, 1) != 0) {
-        snprintf(world->failure, sizeof world->failure, "a CHECK of the core failed");
+    int caught = sigsetjmp(abort_escape, 1);
+    if (caught != 0) {
+        snprintf(world->failure, sizeof world->failure,
+            caught == SIGABRT ? "a CHECK of the core failed" : "one step never ends");
     } else if (setjmp(escape) == 0) {
         run(world);
     }
     is_abort_caught = 0;
     world->escape = NULL;
-    sigaction(SIGABRT, &before, NULL);
+    setitimer(ITIMER_VIRTUAL, &(struct itimerval){ 0 }, NULL);
+    sigaction(SIGABRT, &before[0], NULL);
+    sigaction(SIGVTALRM, &before[1], NULL);
     return world->failure[0] == '\0';
 }
 
@@ -246,6 +255,7 @@ run_next(struct world *world)
     world->now.ns = key;
     struct happening *happening = CONTAINER_OF(node, struct happening, node);
     world_hash(world, (uint64_t) key ^ (uint64_t) happening->kind);
+    check_progress(world);
     happen(world, happening);
     return true;
 }
@@ -282,18 +292,41 @@ happen(struct world *world, struct happening *happening)
 void
 world_step(struct world *world, const struct core_event *event)
 {
-    CHECK(!world->is_core_dead);
     if (event->kind != EVENT_TIMER) {
-        while (instant_reached(world->now, core_wake_at(world->core))) {
-            feed(world, &(struct core_event){ .kind = EVENT_TIMER });
-        }
+        world_catch_up(world);
     }
     feed(world, event);
+}
+
+void
+world_catch_up(struct world *world)
+{
+    CHECK(!world->is_core_dead);
+    while (instant_reached(world->now, core_wake_at(world->core))) {
+        feed(world, &(struct core_event){ .kind = EVENT_TIMER });
+    }
+}
+
+/* A world that stands still, or never comes to rest, is a finding: no seed may hang. */
+static void
+check_progress(struct world *world)
+{
+    if (world->progress_ns != world->now.ns) {
+        world->progress_ns = world->now.ns;
+        world->standing_count = 0;
+    }
+    if (++world->standing_count > WORLD_STANDING_MAX) {
+        world_fail(world, "more than %d steps at one instant", WORLD_STANDING_MAX);
+    }
+    if (++world->turns_count > WORLD_TURNS_MAX) {
+        world_fail(world, "more than %d steps in all", WORLD_TURNS_MAX);
+    }
 }
 
 static void
 feed(struct world *world, const struct core_event *event)
 {
+    check_progress(world);
     world->steps_count++;
     world_hash(world, (uint64_t) event->kind << 32 ^ (uint64_t) world->now.ns);
     ledger_expect(world, event);

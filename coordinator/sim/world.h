@@ -32,17 +32,20 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#define WORLD_WORKERS_MAX 7
-#define WORLD_JOBS_MAX    96
-#define WORLD_COPIES_MAX  4096
-#define WORLD_EVENTS_MAX  8192
-#define WORLD_CONNS_MAX   512
-#define WORLD_TASKS_MAX   64 /* at one worker: running, queued, winding down */
-#define WORLD_TOMBS_MAX   64
-#define WORLD_HISTORY_MAX 80
-#define WORLD_TEXT_SIZE   200
-#define WORLD_HANDLERS    3 /* "safe", "once", "safe2" */
-#define WORLD_HEAL_MS_MAX 30000
+#define WORLD_WORKERS_MAX  7
+#define WORLD_JOBS_MAX     96
+#define WORLD_COPIES_MAX   4096
+#define WORLD_EVENTS_MAX   8192
+#define WORLD_CONNS_MAX    512
+#define WORLD_TASKS_MAX    64 /* at one worker: running, queued, winding down */
+#define WORLD_TOMBS_MAX    64
+#define WORLD_HISTORY_MAX  80
+#define WORLD_TEXT_SIZE    200
+#define WORLD_HANDLERS     3 /* "safe", "once", "safe2" */
+#define WORLD_HEAL_MS_MAX  30000
+#define WORLD_STANDING_MAX 5000    /* steps at one instant of virtual time */
+#define WORLD_TURNS_MAX    1000000 /* steps of core and world in all */
+#define WORLD_CPU_S_MAX    20      /* of one seed, which takes half a millisecond */
 
 /* X(name, what goes wrong); each seed turns on some. */
 #define FAULT_LIST(X)                                                 \
@@ -100,6 +103,7 @@ struct frame {
     struct attempt_ref ref;
     uint32_t handler;
     bool is_hedge;
+    bool is_forged;
     duration_t budget; /* JOB: what remained when it was written */
     enum reply_status status;
     enum cancel_fate fate;
@@ -269,6 +273,9 @@ struct world {
     uint64_t live_count;
     uint64_t strays_expected;
     uint64_t steps_count;
+    uint64_t turns_count;
+    uint32_t standing_count; /* turns at progress_ns */
+    int64_t progress_ns;
     uint64_t hash;
 
     bool is_verbose; /* keeps the history */
@@ -301,6 +308,8 @@ struct happening *world_plan(struct world *world, enum happening_kind kind, dura
 void world_hash(struct world *world, uint64_t value);
 /* Feed the core and carry out what it commands. */
 void world_step(struct world *world, const struct core_event *event);
+/* Give the core what is due before something else happens. */
+void world_catch_up(struct world *world);
 static inline bool
 world_has(const struct world *world, enum fault fault)
 {
