@@ -52,6 +52,7 @@ struct worker_link {
     struct session *session;
     err_t why;
     bool is_stopping;
+    bool is_receiving;       /* a batch is being handed out: what is sent leaves at its end */
     bool said_goodbye;       /* do not dial again */
     unsigned failures_count; /* in a row */
 
@@ -94,12 +95,16 @@ flush(struct worker_link *link)
 {
     const uint8_t *bytes;
     size_t size;
-    if (link->stream == NULL) {
+    if (link->stream == NULL || link->is_receiving) {
         return;
     }
-    if (session_stage(link->session, clock_now(), &bytes, &size)) {
-        stream_send(link->stream, bytes, size);
-    } else if (session_is_idle(link->session)) {
+    while (session_stage(link->session, clock_now(), &bytes, &size)) {
+        if (!stream_send(link->stream, bytes, size)) {
+            return; /* the rest when on_sent comes */
+        }
+        session_written(link->session);
+    }
+    if (session_is_idle(link->session)) {
         pthread_cond_broadcast(&link->changed);
     }
 }
@@ -153,7 +158,9 @@ on_received(void *user, size_t size)
     size_t bytes_size;
     pthread_mutex_lock(&link->mutex);
     session_received(link->session, size);
+    link->is_receiving = true;
     err_t err = take_messages(link);
+    link->is_receiving = false;
     flush(link); /* a PONG, a CREDIT, or the GOODBYE that tells why */
     if (err == ERR_OK) {
         err = session_space(link->session, &bytes, &bytes_size);

@@ -30,6 +30,7 @@ struct stream {
     nng_stream *nng;
     nng_aio *recv_aio;
     nng_aio *send_aio;
+    nng_aio *try_aio;    /* has no callback: see try_send */
     uint8_t *send_bytes; /* of the running send: what is left */
     size_t send_size;
     struct stream_events events;
@@ -100,6 +101,9 @@ stream_destroy(struct stream *stream)
     if (stream->send_aio != NULL) {
         nng_aio_reap(stream->send_aio);
     }
+    if (stream->try_aio != NULL) {
+        nng_aio_reap(stream->try_aio);
+    }
     pthread_mutex_destroy(&stream->mutex);
     free(stream);
 }
@@ -124,7 +128,8 @@ stream_of(nng_stream *nng)
     stream->refs = 1;
     stream->events.on_gone = ignore_gone;
     if (nng_aio_alloc(&stream->recv_aio, on_recv, stream) != 0 ||
-        nng_aio_alloc(&stream->send_aio, on_send, stream) != 0) {
+        nng_aio_alloc(&stream->send_aio, on_send, stream) != 0 ||
+        nng_aio_alloc(&stream->try_aio, NULL, NULL) != 0) {
         stream_destroy(stream);
         return NULL;
     }
@@ -223,6 +228,22 @@ on_send(void *user)
     unref(stream);
 }
 
+/* Write what the kernel takes now.  A send that completes costs a hop to a task thread, unless
+ * its aio has no callback; so this one has none, and is called off when it did not complete
+ * within the post.  NNG writes once for each post: one that was called off wrote nothing.
+ * With the mutex held. */
+static size_t
+try_send(struct stream *stream, uint8_t *bytes, size_t size)
+{
+    nng_iov iov = { .iov_buf = bytes, .iov_len = size };
+    CHECK(nng_aio_set_iov(stream->try_aio, 1, &iov) == 0);
+    nng_stream_send(stream->nng, stream->try_aio);
+    nng_aio_cancel(stream->try_aio); /* does nothing when it is done */
+    nng_aio_wait(stream->try_aio);
+    /* An error comes again, with a callback, when the rest is posted. */
+    return nng_aio_result(stream->try_aio) == 0 ? nng_aio_count(stream->try_aio) : 0;
+}
+
 void
 stream_recv(struct stream *stream, uint8_t *bytes, size_t size)
 {
@@ -230,13 +251,25 @@ stream_recv(struct stream *stream, uint8_t *bytes, size_t size)
     post(stream, stream->recv_aio, bytes, size);
 }
 
-void
+bool
 stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
 {
     CHECK(size > 0);
-    stream->send_bytes = (uint8_t *) (uintptr_t) bytes; /* NNG's iov is not const */
-    stream->send_size = size;
-    post(stream, stream->send_aio, stream->send_bytes, size);
+    bool is_done = false;
+    pthread_mutex_lock(&stream->mutex);
+    if (!stream->is_closing) {
+        uint8_t *rest = (uint8_t *) (uintptr_t) bytes; /* NNG's iov is not const */
+        size_t sent_size = try_send(stream, rest, size);
+        CHECK(sent_size <= size);
+        is_done = sent_size == size;
+        stream->send_bytes = rest + sent_size;
+        stream->send_size = size - sent_size;
+    }
+    pthread_mutex_unlock(&stream->mutex);
+    if (!is_done) {
+        post(stream, stream->send_aio, stream->send_bytes, stream->send_size);
+    }
+    return is_done;
 }
 
 void

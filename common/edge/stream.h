@@ -43,7 +43,7 @@ struct stream_dialer;
 struct stream_events {
     void *user;
     void (*on_received)(void *user, size_t size);
-    void (*on_sent)(void *user); /* all of it */
+    void (*on_sent)(void *user); /* all of it, after a stream_send that was false */
     void (*on_broken)(void *user, err_t why);
     void (*on_gone)(void *user);
 };
@@ -56,8 +56,9 @@ void stream_shutdown(void);
 void stream_bind(struct stream *stream, const struct stream_events *events);
 /* Up to size bytes into the caller's memory; one at a time. */
 void stream_recv(struct stream *stream, uint8_t *bytes, size_t size);
-/* All of size bytes; one at a time. */
-void stream_send(struct stream *stream, const uint8_t *bytes, size_t size);
+/* All of size bytes; one at a time.  True: the kernel took them at once, and nothing is
+ * called back; false: on_sent follows, or the stream's end. */
+bool stream_send(struct stream *stream, const uint8_t *bytes, size_t size);
 void stream_close(struct stream *stream);
 /* Where the other end is, for people. */
 void stream_peer(const struct stream *stream, char text[STREAM_PEER_SIZE_MAX]);

@@ -108,9 +108,13 @@ flush(struct link *link)
     if (link->state == LINK_DEAD) {
         return;
     }
-    if (session_stage(link->session, clock_now(), &bytes, &size)) {
-        stream_send(link->stream, bytes, size);
-    } else if (link->state == LINK_CLOSING && session_is_idle(link->session)) {
+    while (session_stage(link->session, clock_now(), &bytes, &size)) {
+        if (!stream_send(link->stream, bytes, size)) {
+            return; /* the rest when on_sent comes */
+        }
+        session_written(link->session);
+    }
+    if (link->state == LINK_CLOSING && session_is_idle(link->session)) {
         link_step_kill(link);
     }
 }
