@@ -47,8 +47,8 @@
         "chaos: stall this share of attempts for so long, such as 5%:300ms")                   \
     X(SIZE, jobs_input_max, "jobs.input_max", SETTINGS_C, "4MiB", "1KiB", "4MiB", "", "bytes", \
         "largest input of a job")                                                              \
-    X(SIZE, jobs_bytes_max, "jobs.bytes_max", SETTINGS_C, "512MiB", "8MiB", "1TiB", "", "bytes", \
-        "inputs in flight and kept results together; old results make room")                   \
+    X(SIZE, jobs_bytes_max, "jobs.bytes_max", SETTINGS_C, "512MiB", "8MiB", "1TiB", "",        \
+        "bytes", "inputs in flight and kept results together; old results make room")          \
     X(DURATION, jobs_timeout, "jobs.timeout", SETTINGS_C, "30s", "1ms", "24h", "", "",         \
         "deadline of a job that names none")                                                   \
     X(DURATION, jobs_timeout_max, "jobs.timeout_max", SETTINGS_C, "1h", "1ms", "24h", "", "",  \
