@@ -480,6 +480,9 @@ dev_run(struct dev *dev)
     if (dev->options->link_listen != NULL) {
         child_set_env(coordinator, "HEDGEROW_LINK_LISTEN", dev->options->link_listen);
     }
+    if (dev->options->state_file != NULL) {
+        (void) unlink(dev->options->state_file); /* of one that was killed */
+    }
     loop_timer_arm(dev->timer, instant_add(clock_now(), duration_ms(READY_MS_MAX)));
     member_start(&dev->members[0]);
     loop_run(dev->loop);

@@ -157,7 +157,9 @@ out_ms_text(double ms, char text[OUT_NUMBER_SIZE_MAX])
     if (ms < 0) {
         ms = 0;
     }
-    if (ms < 9.95) {
+    if (ms > 0 && ms < 0.995) {
+        snprintf(text, OUT_NUMBER_SIZE_MAX, "%.2f ms", ms);
+    } else if (ms < 9.95) {
         snprintf(text, OUT_NUMBER_SIZE_MAX, "%.1f ms", ms);
     } else if (ms < 999.5) {
         snprintf(text, OUT_NUMBER_SIZE_MAX, "%.0f ms", ms);

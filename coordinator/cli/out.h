@@ -55,7 +55,7 @@ bool out_is_utf8(void);
 /* Makes text from outside safe for a terminal: control characters become '?'. */
 void out_sanitize(char *text);
 
-/* "0.4 ms", "41 ms", "1.50 s", "2m05s": three digits are enough for people. */
+/* "0.42 ms", "4.1 ms", "41 ms", "1.50 s", "2m05s": three digits are enough for people. */
 #define OUT_NUMBER_SIZE_MAX 32
 void out_ms_text(double ms, char text[OUT_NUMBER_SIZE_MAX]);
 /* "812 B", "4.0 MiB". */

@@ -12,7 +12,7 @@
 
 struct event {
     double at_ms;
-    unsigned order; /* of equals */
+    unsigned order; /* of equals: what comes of what */
     char text[360];
 };
 
@@ -134,6 +134,11 @@ tell_sent(struct story *story, const struct job_view_attempt *attempt)
     tell(story, attempt->sent_ms, "copy %u (%s) sent to %s%s", attempt->number, attempt->kind,
         attempt->worker, why);
     tell(story, attempt->started_ms, "copy %u started", attempt->number);
+}
+
+static void
+tell_told(struct story *story, const struct job_view_attempt *attempt)
+{
     tell(story, attempt->cancel_sent_ms, "copy %u told to stop: %s (%s)", attempt->number,
         meaning_of(causes, ARRAY_COUNT(causes), attempt->cancel_cause), attempt->cancel_cause);
 }
@@ -160,9 +165,7 @@ tell_ended(struct story *story, const struct job_view_attempt *attempt)
 {
     unsigned number = attempt->number;
     bool has_message = attempt->message[0] != '\0';
-    if (is(attempt->state, "WON")) {
-        tell(story, attempt->ended_ms, "copy %u answered: it wins", number);
-    } else if (is(attempt->state, "LOST") || is(attempt->state, "STOPPED")) {
+    if (is(attempt->state, "LOST") || is(attempt->state, "STOPPED")) {
         tell_stopped(story, attempt);
     } else if (is(attempt->state, "FAILED")) {
         tell(story, attempt->ended_ms, "copy %u failed%s%s", number, has_message ? ": " : "",
@@ -200,6 +203,15 @@ story_print_events(const struct job_view *view, FILE *stream)
     struct story story = { .view = view };
     for (unsigned i = 0; i < view->attempts_count; i++) {
         tell_sent(&story, &view->attempts[i]);
+    }
+    for (unsigned i = 0; i < view->attempts_count; i++) {
+        if (is(view->attempts[i].state, "WON")) {
+            tell(&story, view->attempts[i].ended_ms, "copy %u answered: it wins",
+                view->attempts[i].number);
+        }
+    }
+    for (unsigned i = 0; i < view->attempts_count; i++) {
+        tell_told(&story, &view->attempts[i]);
     }
     if (view->hedge_refused[0] != '\0') {
         tell(&story, view->hedge_refused_ms, "no second copy: %s (%s)",

@@ -29,6 +29,7 @@ struct hedgerow_client {
 struct asking {
     bool is_post;
     bool may_repeat;
+    bool is_again;
     const char *url;
     const struct hedgerow_call *call; /* NULL: not about a new job */
     bool is_async;
@@ -151,9 +152,11 @@ headers_make(struct headers *headers, const struct asking *asking)
         call->content_type != NULL ? call->content_type : "application/octet-stream");
     if (asking->timeout_ms > 0) {
         char left[32];
-        duration_t grace = duration_ms(HEDGEROW_GRACE_MS);
-        int64_t left_us = duration_to_us(instant_until(clock_now(), asking->deadline)) -
-                          duration_to_us(grace);
+        duration_t remaining = duration_ns(instant_until(clock_now(), asking->deadline).ns -
+                                           duration_ms(HEDGEROW_GRACE_MS).ns);
+        duration_t wanted = duration_ms(asking->timeout_ms);
+        /* The first try says what was asked for, not what a clock made of it meanwhile. */
+        int64_t left_us = asking->is_again ? duration_to_us(remaining) : duration_to_us(wanted);
         snprintf(left, sizeof left, "%" PRId64 "us", left_us > 1 ? left_us : 1);
         headers_add(headers, "X-Request-Timeout", left);
     }
@@ -238,8 +241,8 @@ reply_take(struct hedgerow_reply *reply, const struct transport_answer *answer)
 }
 
 static enum hedgerow_outcome
-asking_do(struct hedgerow_client *client, const struct asking *asking,
-    struct hedgerow_reply *ret_reply)
+asking_do(
+    struct hedgerow_client *client, struct asking *asking, struct hedgerow_reply *ret_reply)
 {
     instant_t begun_at = clock_now();
     struct transport_answer answer;
@@ -253,6 +256,7 @@ asking_do(struct hedgerow_client *client, const struct asking *asking,
         }
         free(answer.body);
         answer.body = NULL;
+        asking->is_again = true;
         if (pause_was_interrupted(asking, answer.retry_after_s)) {
             err = ERR_CANCELLED;
             break;

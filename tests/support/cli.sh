@@ -12,7 +12,9 @@
 # In the text, {ANY} stands for anything within a line.
 set -u
 : "${HEDGEROW_BIN:?the folder of the binaries}"
-PATH=$HEDGEROW_BIN:$PATH
+bin=$HEDGEROW_BIN
+sanitizers=${HEDGEROW_SANITIZE:-}
+PATH=$bin:$PATH
 work=$(mktemp -d)
 failures=0
 dev=''
@@ -95,6 +97,7 @@ wait_until() {
 }
 
 start_dev() {
+    rm -f "$work/dev.state"
     hedgerow dev --port 0 --state-file "$work/dev.state" "$@" >"$work/dev.log" 2>&1 &
     dev=$!
     if ! wait_until grep -q ready=1 "$work/dev.state"; then

@@ -302,8 +302,8 @@ cli_lists_are_tables_ids_or_json(void)
     fake_init(&fake, rules, COUNT(rules));
     RUN(&ran, fake.url, "workers");
     ASSERT_STR_EQ(ran.out,
-        "NAME  ZONE  STATE  SLOTS  RUNNING  QUEUED  DONE     RTT     UP  HANDLERS\n"
-        "w1          live       2        1       0   117  0.1 ms  1m33s  echo sha256\n");
+        "NAME  ZONE  STATE  SLOTS  RUNNING  QUEUED  DONE      RTT     UP  HANDLERS\n"
+        "w1          live       2        1       0   117  0.11 ms  1m33s  echo sha256\n");
     RUN(&ran, fake.url, "workers", "-o", "id");
     ASSERT_STR_EQ(ran.out, "w1\n");
     RUN(&ran, fake.url, "handlers");
@@ -359,17 +359,23 @@ static const struct test tests[] = {
 int
 main(int argc, char **argv)
 {
+    char path[4096];
+    const char *folder = getenv("HEDGEROW_BIN");
+    snprintf(path, sizeof path, "%s/hedgerow", folder != NULL ? folder : ".");
+    if (access(path, X_OK) != 0) {
+        fprintf(stderr, "%s is not there: HEDGEROW_BIN names the folder of binaries\n", path);
+        return 1;
+    }
     signal(SIGPIPE, SIG_IGN);
     if (mkdtemp(home) == NULL) {
         perror("mkdtemp");
         return 1;
     }
     int code = cunit_main("cli", tests, COUNT(tests), argc, argv);
-    char command[128];
-    snprintf(command, sizeof command, "%s/hedgerow/last-job", home);
-    unlink(command);
-    snprintf(command, sizeof command, "%s/hedgerow", home);
-    rmdir(command);
+    snprintf(path, sizeof path, "%s/hedgerow/last-job", home);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/hedgerow", home);
+    rmdir(path);
     rmdir(home);
     return code;
 }

@@ -42,7 +42,7 @@ static const char hedged_page[] =
     "       50.0     copy 1 stopped, 7.9 ms after it was told\n"
     "\n"
     "  hedge   sent after 20 ms, and it won\n"
-    "  wasted  43 ms of a worker's time (0.9 ms of CPU)\n";
+    "  wasted  43 ms of a worker's time (0.90 ms of CPU)\n";
 
 static struct job_view
 view_of(const char *json)
