@@ -203,6 +203,12 @@ reply_send(struct conn *conn, const struct reply *reply)
         put(&head, SLICE("\r\nAllow: "));
         put(&head, slice_of(reply->allow));
     }
+    if (reply->is_accepted) {
+        char id[ID_TEXT_SIZE];
+        id_to_text(reply->job->id, id);
+        put(&head, SLICE("\r\nPreference-Applied: respond-async\r\nLocation: /v1/jobs/"));
+        put(&head, slice_of(id));
+    }
     if (reply->is_result) {
         /* Handlers' bytes come from our origin: no browser may take them for our pages. */
         put(&head, SLICE("\r\nX-Content-Type-Options: nosniff"
@@ -235,6 +241,29 @@ reply_json(struct conn *conn, unsigned status, const struct job_view *job)
                          .content_type = "application/json",
                          .body = out_slice(out),
                          .job = job });
+}
+
+void
+reply_accepted(struct conn *conn, job_id_t id)
+{
+    struct api *api = conn->api;
+    struct job_view job;
+    if (!core_job(api->backend.core(api->backend.shell), id, &job)) {
+        reply_unknown_job(conn, id);
+        return;
+    }
+    out_reset(&api->out);
+    job_json(api, &job, RESULT_NOT_INLINE);
+    out_add(&api->out, SLICE("\n"));
+    if (api->out.has_failed) {
+        reply_no_memory(conn);
+        return;
+    }
+    reply_send(conn, &(struct reply){ .status = 202,
+                         .content_type = "application/json",
+                         .body = out_slice(&api->out),
+                         .job = &job,
+                         .is_accepted = true });
 }
 
 /* ---- jobs ----------------------------------------------------------------------------- */

@@ -250,6 +250,7 @@ struct reply {
     duration_t retry_after;     /* zero: no header */
     const char *allow;          /* NULL */
     bool is_result;             /* bytes of a handler's: no browser may run them */
+    bool is_accepted;           /* Location, and that the preference was heard */
 };
 
 void reply_send(struct conn *conn, const struct reply *reply);
@@ -282,6 +283,8 @@ void reply_no_memory(struct conn *conn); /* and closes */
 void reply_unknown_job(struct conn *conn, job_id_t id);
 /* The job was not taken. */
 void reply_refused(struct conn *conn, const char *handler, const struct core_command *refuse);
+/* The job was taken, and nobody waits for it. */
+void reply_accepted(struct conn *conn, job_id_t id);
 /* Of a job that did not succeed. */
 void reply_job_problem(struct conn *conn, const struct job_view *job);
 /* Answers for a job as the form says. */

@@ -227,11 +227,25 @@ set_job_id(struct wish *wish, struct conn *conn, struct slice text)
     return true;
 }
 
+/* RFC 7240: preferences that are not known are no errors. */
+static void
+set_preferences(struct wish *wish, struct request *request)
+{
+    struct slice list = { 0 };
+    struct slice preference;
+    (void) codec_find(&request->conn->codec, request->head, SLICE("Prefer"), &list);
+    while (slice_next(&list, ',', &preference)) {
+        wish->is_async = wish->is_async ||
+                         slice_equal_nocase(slice_trim(preference), SLICE("respond-async"));
+    }
+}
+
 static bool
 set_headers(struct wish *wish, struct request *request)
 {
     struct conn *conn = request->conn;
     struct slice value;
+    set_preferences(wish, request);
     if (!find_once(request, SLICE("X-Request-Timeout"), &value) ||
         (value.at != NULL && !wish_set_timeout_text(wish, conn, "X-Request-Timeout", value))) {
         return false;
@@ -256,6 +270,7 @@ wish_init(struct wish *wish, struct request *request)
         .policy = { .mode = MODE_HEDGE, .race_count = SUBMIT_COPIES_DEFAULT, .idempotent = -1 }
     };
     wish->is_hedge_off = false;
+    wish->is_async = false;
     wish->handler[0] = '\0';
     wish->content_type[0] = '\0';
     wish->traceparent[0] = '\0';
@@ -284,12 +299,18 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
         submit->policy.mode = MODE_SINGLE;
     }
     conn->form = form;
-    api_ticket_t ticket = conn_start_waiting(conn);
+    submit->detach = submit->detach || wish->is_async;
+    api_ticket_t ticket = wish->is_async ? 0 : conn_start_waiting(conn);
     struct core_command refuse;
     if (api->backend.submit(api->backend.shell, ticket, submit, &conn->job, &refuse)) {
+        if (wish->is_async) {
+            reply_accepted(conn, conn->job);
+        }
         return; /* the input is the shell's */
     }
-    conn_stop_waiting(conn);
+    if (!wish->is_async) {
+        conn_stop_waiting(conn);
+    }
     reply_refused(conn, wish->handler, &refuse);
     wish_fini(wish);
 }

@@ -16,6 +16,7 @@
 struct wish {
     struct api_submit submit; /* input: owned until it was sent */
     bool is_hedge_off;
+    bool is_async; /* answered when it is accepted, not when it is over */
     char handler[CORE_NAME_SIZE_MAX];
     char content_type[API_CONTENT_TYPE_SIZE_MAX];
     char traceparent[64];
