@@ -15,7 +15,7 @@ has "$log" "coordinator |"
 has "$log" "worker-1    |"
 [ "$(stat -c %a "$token_file")" = 600 ] || fail "the token is not its owner's alone"
 
-# ---- run -----------------------------------------------------------------------------------
+# ---- run ---------------------------------------------------------------------------------
 
 expect 0 run sha256 hello <<'END'
 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824  -
@@ -49,16 +49,17 @@ ask 0 explain --last
 has "$out" "DEADLINE_EXCEEDED"
 has "$out" "time ran out (deadline)"
 
-# ---- many ----------------------------------------------------------------------------------
+# ---- many --------------------------------------------------------------------------------
 
 ask 0 run sha256 --each /etc/passwd /etc/hostname /etc/group -c 3 --summary
-[ "$(printf '%s\n' "$out" | sort)" = "$(sha256sum /etc/passwd /etc/hostname /etc/group | sort)" ] ||
+theirs=$(sha256sum /etc/passwd /etc/hostname /etc/group | sort)
+[ "$(printf '%s\n' "$out" | sort)" = "$theirs" ] ||
     fail "--each is not what sha256sum says"
 has "$err" "count=3 ok=3 failed=0 "
 ask 0 run echo x --repeat 200 -c 8 -o none --summary
 has "$err" "count=200 ok=200"
 
-# ---- a slow worker is out-run, and explained --------------------------------------------------
+# ---- a slow worker is out-run, and explained ---------------------------------------------
 
 ask 0 run sleep 200ms --hedge 20ms
 ask 0 explain --last
@@ -69,7 +70,7 @@ ask 0 run sleep 1ms --hedge off
 ask 0 explain --last
 has "$out" "hedge   none"
 
-# ---- interrupted, cancelled -------------------------------------------------------------------
+# ---- interrupted, cancelled --------------------------------------------------------------
 
 is_running() { hedgerow list --state RUNNING -o id | grep -q .; }
 none_runs() { ! is_running; }
@@ -96,7 +97,7 @@ wait_until none_runs
 ask 0 cancel "$job"
 has "$err" "was over already"
 
-# ---- looking ---------------------------------------------------------------------------------
+# ---- looking -----------------------------------------------------------------------------
 
 ask 0 workers
 has "$out" "worker-3"
@@ -117,7 +118,7 @@ ask 0 health --ready
 ask 0 version
 has "$out" "coordinator 0."
 
-# ---- hand over, wait, fetch ---------------------------------------------------------------------
+# ---- hand over, wait, fetch --------------------------------------------------------------
 
 ask 0 submit sleep 200ms
 job=$out
@@ -137,7 +138,7 @@ expect 0 wait "$job" --any -o none </dev/null
 ask 0 result "$job"
 has "$out" 2cf24dba5fb0a30e
 
-# ---- a command becomes a handler -----------------------------------------------------------------
+# ---- a command becomes a handler ---------------------------------------------------------
 
 HEDGEROW_TOKEN_FILE=$token_file hedgerow worker exec count --dial "$link" --name counter -- \
     sh -c 'wc -w | tr -d " "; echo "it'"'"'s counted" >&2' >"$work/exec.log" 2>&1 &
@@ -151,10 +152,13 @@ kill -TERM $exec_pid
 wait $exec_pid
 [ $? -eq 0 ] || fail "worker exec did not end with 0"
 
-# ---- a member dies, and comes back -------------------------------------------------------------
+# ---- a member dies, and comes back -------------------------------------------------------
 
 live() { [ "$(hedgerow workers -o jsonl | grep -c '"state":"live"')" -eq 3 ]; }
-another() { . "$work/dev.state" && [ "${worker_pids%% *}" != "$first" ] && [ "${worker_pids%% *}" != 0 ]; }
+another() {
+    . "$work/dev.state" && [ "${worker_pids%% *}" != "$first" ] &&
+        [ "${worker_pids%% *}" != 0 ]
+}
 wait_until live
 first=${worker_pids%% *}
 kill -9 "$first"
@@ -162,14 +166,16 @@ wait_until another
 wait_until live
 ask 0 run echo again
 has "$(cat "$work/dev.log")" "was killed by Killed; starting it again"
-renewed() { . "$work/dev.state" && [ "$coordinator_pid" != "$old" ] && [ "$coordinator_pid" != 0 ]; }
+renewed() {
+    . "$work/dev.state" && [ "$coordinator_pid" != "$old" ] && [ "$coordinator_pid" != 0 ]
+}
 old=$coordinator_pid
 kill -9 "$old"
 wait_until renewed
 wait_until live
 ask 0 run echo "at the same address"
 
-# ---- the end ------------------------------------------------------------------------------------
+# ---- the end -----------------------------------------------------------------------------
 
 . "$work/dev.state"
 kill -TERM "$dev"

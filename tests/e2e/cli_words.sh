@@ -97,10 +97,9 @@ expect 6 run sha256 hello --server $nobody <<'END'
 !   Is --server (or HEDGEROW_SERVER) right?  Then look:  hedgerow health -s http://127.0.0.1:1
 END
 
-for command in "workers" "handlers" "list" "health" "health --ready" \
-    "get 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44" "cancel 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44" \
-    "wait 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44" "result 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44" \
-    "explain 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44" "submit echo x" "run echo --each /etc/passwd"; do
+id=01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44
+for command in "workers" "handlers" "list" "health" "health --ready" "get $id" "cancel $id" \
+    "wait $id" "result $id" "explain $id" "submit echo x" "run echo --each /etc/passwd"; do
     # shellcheck disable=SC2086
     ask 6 $command -s $nobody
     [ -z "$out" ] || fail "$command says something on stdout"
@@ -127,8 +126,9 @@ ask 0 help exit-codes
 has "$out" "124  time ran out"
 
 # Each command teaches: an example, and every flag with a sentence.
-for command in $(hedgerow --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -v '^hedgerow$'); do
-    [ "$command" != help ] || continue
+commands=$(hedgerow --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p')
+for command in $commands; do
+    case $command in help | hedgerow) continue ;; esac
     ask 0 "$command" --help
     has "$out" "Examples:"
     has "$out" "hedgerow $command"
