@@ -9,8 +9,9 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION_MIN 1
-#define WIRE_VERSION_MAX 1
+#define WIRE_FRAME_VERSION 1 /* of the header's layout; what is said is versioned below */
+#define WIRE_VERSION_MIN   1
+#define WIRE_VERSION_MAX   1
 
 #define WIRE_HEADER_SIZE           8
 #define WIRE_FRAME_SIZE_MAX        (128 * 1024) /* header and message; bulk travels in chunks */

@@ -309,7 +309,7 @@ pack_frame(const struct wire_msg *msg, const ProtobufCMessage *packed, uint8_t *
     }
     struct writer writer = writer_of(frame, size_max);
     writer_u32(&writer, (uint32_t) size);
-    writer_u8(&writer, WIRE_VERSION_MAX);
+    writer_u8(&writer, WIRE_FRAME_VERSION);
     writer_u8(&writer, (uint8_t) msg->kind);
     writer_u16(&writer, 0);
     writer.size += protobuf_c_message_pack(packed, frame + WIRE_HEADER_SIZE);
@@ -501,7 +501,7 @@ wire_decode_head(const uint8_t header[WIRE_HEADER_SIZE], struct wire_head *ret_h
     head.version = reader_u8(&reader);
     head.kind = reader_u8(&reader);
     head.flags = reader_u16(&reader);
-    if (head.version < WIRE_VERSION_MIN || head.version > WIRE_VERSION_MAX) {
+    if (head.version != WIRE_FRAME_VERSION) {
         return ERR_BAD_VERSION;
     }
     if (head.kind == WIRE_NONE) {

@@ -137,7 +137,7 @@ session_unspoken_version_is_refused(void)
 static void
 session_stranger_is_held_short(void)
 {
-    static const uint8_t large[WIRE_HEADER_SIZE] = { 0xff, 0xff, 0, 0, WIRE_VERSION_MAX,
+    static const uint8_t large[WIRE_HEADER_SIZE] = { 0xff, 0xff, 0, 0, WIRE_FRAME_VERSION,
         WIRE_HELLO };
     uint8_t bytes[512];
     const struct wire_msg load = { .kind = WIRE_LOAD };
@@ -328,7 +328,7 @@ session_goodbye_is_the_last_word(void)
 static void
 session_unknown_kinds_are_skipped(void)
 {
-    static const uint8_t newer[] = { 2, 0, 0, 0, WIRE_VERSION_MAX, 200, 0, 0, 8, 1 };
+    static const uint8_t newer[] = { 2, 0, 0, 0, WIRE_FRAME_VERSION, 200, 0, 0, 8, 1 };
     struct fixture *fx = fixture_up();
     deliver(fx, &fx->worker, newer, sizeof newer);
     ASSERT_I64_EQ(fx->worker.err, ERR_OK);

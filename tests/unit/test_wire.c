@@ -270,7 +270,7 @@ put_frame(enum wire_kind kind, const void *body, size_t body_size)
 {
     struct writer writer = writer_of(frame, sizeof frame);
     writer_u32(&writer, (uint32_t) body_size);
-    writer_u8(&writer, WIRE_VERSION_MAX);
+    writer_u8(&writer, WIRE_FRAME_VERSION);
     writer_u8(&writer, (uint8_t) kind);
     writer_u16(&writer, 0);
     writer_put(&writer, body, body_size);
@@ -306,9 +306,9 @@ wire_bad_header_is_refused(void)
     ASSERT_I64_EQ(wire_decode(frame, size, &msg), ERR_BAD_KIND);
     frame[4] = 0;
     ASSERT_I64_EQ(wire_decode(frame, size, &msg), ERR_BAD_VERSION);
-    frame[4] = WIRE_VERSION_MAX + 1;
+    frame[4] = WIRE_FRAME_VERSION + 1;
     ASSERT_I64_EQ(wire_decode(frame, size, &msg), ERR_BAD_VERSION);
-    frame[4] = WIRE_VERSION_MAX;
+    frame[4] = WIRE_FRAME_VERSION;
     frame[5] = WIRE_DRAIN;
     memset(frame, 0xff, 4);
     ASSERT_I64_EQ(wire_decode(frame, size, &msg), ERR_TOO_BIG);
