@@ -51,5 +51,5 @@ step "it comes back, and so do its workers"
 start_coordinator
 wait_workers 3
 expect "a job runs" "$(printf x | sha256sum)" "$(hedgerow run sha256 x)"
-expect "nothing of the former coordinator runs" 0 "$(metric hedgerow_worker_running)"
+wait_until "nothing of the former coordinator runs" 5 metric_is 0 hedgerow_worker_running
 finish
