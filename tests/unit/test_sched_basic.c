@@ -219,6 +219,26 @@ sched_sleep_is_never_short(void)
     ASSERT_I64_EQ(all.done_count, COUNT);
 }
 
+/* GOAL    a sleep ends although another thread sleeps in the netpoll already, without an end.
+ * METHOD  one fiber that sleeps long enough for the watching thread to doze off. */
+static void
+sleep_alone(void *arg)
+{
+    count_up(arg);
+    hr_yield();
+    if (hr_sleep(250000000) == 0) {
+        count_up(arg);
+    }
+}
+
+static void
+sched_lone_sleeper_wakes(void)
+{
+    _Atomic uint32_t count = 0;
+    run_on(3, sleep_alone, (void *) &count);
+    ASSERT_I64_EQ(count, 2);
+}
+
 /* GOAL    hr_blocking runs on another stack, and the fiber goes on after it. */
 static void
 note_stack(void *arg)
@@ -397,6 +417,7 @@ static const struct test tests[] = {
     TEST(sched_join_waits_for_children),
     TEST(sched_yield_lets_others_run),
     TEST(sched_sleep_is_never_short),
+    TEST(sched_lone_sleeper_wakes),
     TEST(sched_blocking_leaves_the_fiber),
     TEST(sched_event_from_a_thread_wakes),
     TEST(sched_pipe_carries_a_megabyte),

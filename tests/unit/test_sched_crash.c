@@ -2,6 +2,7 @@
 #include "tests/support/cunit_main.h"
 #include "tests/support/sched_run.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -22,7 +23,12 @@ last_words(hr_fn *fn, char *ret_text, size_t size)
         dup2(fds[1], STDERR_FILENO);
         close(fds[0]);
         close(fds[1]);
-        sched_run(2, fn, NULL);
+        struct hr_options options = { .procs_count = 2, .is_deadlock_fatal = true };
+        struct hr_fiber *fiber;
+        MUST(hr_start(&options) == 0);
+        MUST(hr_spawn(fn, NULL, "main", &fiber) == 0);
+        hr_join(fiber);
+        MUST(hr_stop() == 0);
         _exit(0);
     }
     close(fds[1]);
@@ -80,7 +86,109 @@ crash_overflow_names_the_fiber(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "'deep-thinker'"));
 }
 
+/* GOAL    what a program does wrong with the primitives is a crash that says what. */
+static void
+unlock_unlocked(void *arg)
+{
+    (void) arg;
+    struct hr_mutex mutex = { { 0 } };
+    hr_mutex_unlock(&mutex);
+}
+
+static void
+done_too_often(void *arg)
+{
+    (void) arg;
+    struct hr_wg wg = { { 0 } };
+    hr_wg_done(&wg);
+}
+
+static void
+crash_misuse_says_what(void)
+{
+    char text[8192];
+    int status = last_words(unlock_unlocked, text, sizeof text);
+    CU_ASSERT_TRUE(WIFSIGNALED(status));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "unlock of an unlocked mutex"));
+    status = last_words(done_too_often, text, sizeof text);
+    CU_ASSERT_TRUE(WIFSIGNALED(status));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "wait group went below zero"));
+}
+
+/* GOAL    fibers that only wait for each other are reported, each with what it waits for. */
+static void
+wait_for_nobody(void *arg)
+{
+    hr_chan_recv(arg, NULL);
+}
+
+static void
+lock_for_ever(void *arg)
+{
+    hr_mutex_lock(arg);
+    hr_mutex_lock(arg);
+}
+
+static void
+deadlock_in_stop(void *arg)
+{
+    (void) arg;
+    static struct hr_mutex mutex;
+    struct hr_chan *chan = hr_chan_new(1, 0);
+    MUST(hr_go(wait_for_nobody, chan, "forlorn") == 0);
+    MUST(hr_go(lock_for_ever, &mutex, "self-locker") == 0);
+}
+
+static void
+crash_deadlock_is_reported(void)
+{
+    char text[16384];
+    int status = last_words(deadlock_in_stop, text, sizeof text);
+    CU_ASSERT_TRUE(WIFSIGNALED(status));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "deadlock"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "WAITING chan recv"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "'forlorn'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "WAITING mutex"));
+}
+
+/* GOAL    SIGQUIT writes every fiber's line, and the process lives on. */
+static void
+ask_for_dump(void *arg)
+{
+    (void) arg;
+    MUST(hr_dump_on_signal(SIGQUIT) == 0);
+    struct hr_chan *chan = hr_chan_new(1, 0);
+    MUST(hr_go(wait_for_nobody, chan, "parked-one") == 0);
+    hr_yield();
+    hr_dump(STDERR_FILENO);
+#if defined(__SANITIZE_THREAD__)
+    hr_dump(STDERR_FILENO); /* TSan keeps a signal back while its thread waits on a futex */
+#else
+    kill(getpid(), SIGQUIT);
+#endif
+    hr_sleep(200000000);
+    hr_chan_close(chan);
+    hr_sleep(1000000);
+    hr_chan_free(chan);
+}
+
+static void
+crash_dump_shows_every_fiber(void)
+{
+    char text[16384];
+    int status = last_words(ask_for_dump, text, sizeof text);
+    CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    char *first = strstr(text, "'parked-one'");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+    CU_ASSERT_PTR_NOT_NULL(strstr(first + 1, "'parked-one'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "RUNNING  'main'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "    at "));
+}
+
 static const struct test tests[] = {
+    TEST(crash_misuse_says_what),
+    TEST(crash_deadlock_is_reported),
+    TEST(crash_dump_shows_every_fiber),
     TEST(crash_overflow_names_the_fiber),
 };
 TEST_MAIN("sched_crash", tests)

@@ -14,6 +14,8 @@
  * proof: only their owner adds to them, and it is awake (RQ1); that others help it is a
  * matter of speed, and sysmon's to guarantee within its period.
  *
+ * Timers: who goes idle beside a sleeping poller tells it if it has an earlier timer.
+ *
  * TEST  tests/stress/stress_sched_park.c, tests/models/sched_park.pml
  */
 #include "worker/sched/idle.h"
@@ -117,6 +119,10 @@ idle_sleep(struct thread *thread)
     if (is_poller) {
         poller_sleep(thread);
     } else if (!is_over) {
+        if (proc != NULL) {
+            /* The poller went to sleep before it could know of timers that we set. */
+            idle_poke_poller(timer_wheel_next(&proc->wheel));
+        }
         while (atomic_load_explicit(&thread->futex, memory_order_acquire) == 0) { /* I5 */
             futex_wait(&thread->futex, 0, INT64_MAX);
         }

@@ -114,6 +114,7 @@ struct sched {
     uint32_t hogs_count; /* lock: threads that lost their proc while burning CPU */
     uint32_t lost_count; /* lock: all that lost their proc and are not back */
     _Atomic uint64_t handoffs_count;
+    bool is_deadlock_fatal;
     bool can_hand_off; /* the kernel has the membarrier that it takes */
     _Atomic uint32_t is_sysmon_asleep;
 };

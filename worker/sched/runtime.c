@@ -3,6 +3,7 @@
 
 #include "common/pure/check.h"
 #include "worker/sched/ctx.h"
+#include "worker/sched/dump.h"
 #include "worker/sched/futex.h"
 #include "worker/sched/handoff.h"
 #include "worker/sched/idle.h"
@@ -23,7 +24,8 @@ enum {
     BLOCKING_THREADS_COUNT = 64,
     STALE_NS = 40 * 1000,
     CALIBRATE_NS = 200 * 1000,
-    QUIET_LOOK_NS = 20 * 1000 * 1000
+    QUIET_LOOK_NS = 20 * 1000 * 1000,
+    DEAD_LOOKS_COUNT = 5
 };
 
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -272,6 +274,7 @@ runtime_new(const struct hr_options *options)
         return err;
     }
     handoff_init();
+    sched.is_deadlock_fatal = options->is_deadlock_fatal;
     overflow_handler_install();
     for (uint32_t i = 0; i < procs_count; i++) {
         if (runtime_thread_start() == NULL) {
@@ -313,9 +316,14 @@ hr_stop(void)
     if (atomic_load_explicit(&sched.is_running, memory_order_acquire) != 0) {
         atomic_store_explicit(&sched.is_stopping, 1, memory_order_seq_cst);
         idle_check_quiet();
+        uint32_t dead_looks = 0;
         while (atomic_load_explicit(&sched.is_quiet, memory_order_acquire) == 0) {
             futex_wait(&sched.is_quiet, 0, hr_now() + QUIET_LOOK_NS);
             idle_check_quiet();
+            dead_looks = dump_is_deadlock() ? dead_looks + 1 : 0;
+            if (dead_looks == DEAD_LOOKS_COUNT) {
+                dump_deadlock(sched.is_deadlock_fatal);
+            }
         }
         runtime_free();
         err = 0;

@@ -40,17 +40,26 @@ struct hr_options {
     uint32_t stack_size;                 /* bytes, 0: 64 KiB */
     uint32_t fibers_count_max;           /* 0: 4 million; beyond it hr_go returns -EAGAIN */
     uint32_t blocking_threads_count_max; /* of hr_blocking's pool, 0: 64 */
+    bool is_deadlock_fatal;              /* hr_stop aborts when nothing can run any more */
 };
 
 /* Start procs and threads.  options may be NULL.  Not from a fiber.
  * Errors: -EALREADY, -ENOMEM, -EINVAL, -EAGAIN (threads). */
 int hr_start(const struct hr_options *options);
-/* Wait until every fiber has ended, then free everything.  Not from a fiber.
+/* Wait until every fiber has ended, then free everything.  Not from a fiber.  When all that
+ * are left wait for each other, they are reported on stderr (see is_deadlock_fatal).
  * Errors: -EALREADY when it does not run. */
 int hr_stop(void);
 uint32_t hr_procs_count(void);
 /* CLOCK_MONOTONIC, ns.  Threads: any. */
 int64_t hr_now(void);
+
+/* Write a line for each fiber, with a backtrace if it waits:
+ *     fiber 412  WAITING chan recv  3.2ms  'name'  ctx 0x...  born worker+0x1234
+ * Threads: any.  The second has it written to stderr whenever the signal comes (SIGQUIT, as
+ * in Go, but the process lives on).  -EINVAL. */
+void hr_dump(int fd);
+int hr_dump_on_signal(int signal_number);
 
 /* ---- fibers ------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 #include "worker/sched/runtime.h"
 
 #include "common/sys/clock.h"
+#include "worker/sched/dump.h"
 #include "worker/sched/futex.h"
 #include "worker/sched/handoff.h"
 #include "worker/sched/idle.h"
@@ -213,12 +214,14 @@ sysmon_main(void *arg)
         } else if (now - sysmon.busy_at > SLEEP_AFTER_NS) {
             sleep_for_good();
             sysmon.busy_at = hr_now();
+            dump_if_asked();
             continue;
         }
         futex_wait(&sysmon.is_over, 0, now + (is_tense ? TENSE_PERIOD_NS : PERIOD_NS));
         now = hr_now();
         atomic_store_explicit(&sched.coarse_ns, now, memory_order_relaxed);
         is_tense = look(now);
+        dump_if_asked();
     }
     return NULL;
 }
