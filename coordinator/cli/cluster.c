@@ -9,18 +9,23 @@
 #include "coordinator/cli/out.h"
 #include "coordinator/cli/report.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEALTH_MS_MAX  2000
 #define VERSION_MS_MAX 1000
 
 enum {
-    KEY_READY = 6000
+    KEY_READY = 6000,
+    KEY_WORKER
 };
 
 struct cluster_options {
     struct options common;
     bool is_ready_wanted;
+    bool is_worker_wanted;
+    const char *worker; /* NULL: of this machine */
 };
 
 static error_t
@@ -30,6 +35,10 @@ on_cluster_flag(int key, char *value, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
     case KEY_READY: options->is_ready_wanted = true; return 0;
+    case KEY_WORKER:
+        options->is_worker_wanted = true;
+        options->worker = value;
+        return 0;
     case ARGP_KEY_ARG: options_fail("'%s' is one word too many", value);
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -226,6 +235,10 @@ handlers_command(int argc, char **argv)
 static const struct argp_option health_flags[] = {
     { "ready", KEY_READY, NULL, 0, "Does it also accept jobs (it does not while it drains)?",
         0 },
+    { "worker", KEY_WORKER, "NAME", OPTION_ARG_OPTIONAL,
+        "Is this worker's link to the coordinator up (else: one of this machine, by the name "
+        "that it has unless HEDGEROW_WORKER_NAME says another)?",
+        0 },
     { 0 },
 };
 static const struct argp health_argp = {
@@ -233,9 +246,79 @@ static const struct argp health_argp = {
     .parser = on_cluster_flag,
     .doc = "Says whether the coordinator is there: exit code 0, else 6.  For health checks of "
            "containers.\v"
-           "Examples:\n  hedgerow health\n  hedgerow health --ready --quiet",
+           "Examples:\n"
+           "  hedgerow health\n"
+           "  hedgerow health --ready --quiet\n"
+           "  hedgerow health --worker          in a worker's container",
     .children = cluster_children,
 };
+
+/* A worker without a name of its own is called HOSTNAME-PID. */
+static bool
+is_wanted_worker(const struct cluster_options *options, const char *name)
+{
+    const char *wanted =
+        options->worker != NULL ? options->worker : getenv("HEDGEROW_WORKER_NAME");
+    if (wanted != NULL && wanted[0] != '\0') {
+        return strcmp(name, wanted) == 0;
+    }
+    char host[256];
+    if (gethostname(host, sizeof host) != 0) {
+        return false;
+    }
+    host[sizeof host - 1] = '\0';
+    size_t size = strlen(host);
+    return strncmp(name, host, size) == 0 && name[size] == '-';
+}
+
+static bool
+worker_is_live(const struct cluster_options *options, const struct hedgerow_reply *reply)
+{
+    struct json *json = NULL;
+    const char *state = "unknown to it";
+    if (json_parse(reply->body, reply->body_size, &json, NULL) != ERR_OK) {
+        return false;
+    }
+    const struct json *workers = json_get(json, "workers");
+    for (size_t i = 0; i < json_count(workers); i++) {
+        const struct json *worker = json_at(workers, i);
+        if (is_wanted_worker(options, text_of(worker, "name"))) {
+            state = text_of(worker, "state");
+            if (strcmp(state, "live") == 0) {
+                break;
+            }
+        }
+    }
+    bool is_live = strcmp(state, "live") == 0;
+    if (!is_live) {
+        out_error("the coordinator answers, but the worker is %s", state);
+    }
+    json_free(json);
+    return is_live;
+}
+
+static int
+health(struct hedgerow_client *client, const struct cluster_options *options,
+    const struct hedgerow_reply *reply)
+{
+    if (reply->outcome != HEDGEROW_OK) {
+        (void) report_failure(client, &options->common, NULL, reply);
+        return CLI_UNAVAILABLE;
+    }
+    if (options->is_worker_wanted && !worker_is_live(options, reply)) {
+        return CLI_UNAVAILABLE;
+    }
+    if (options->common.output == OUTPUT_JSON) {
+        json_print_body(reply, stdout);
+    } else if (options->common.output == OUTPUT_TABLE && !options->common.is_quiet) {
+        printf("%s at %s\n",
+            options->is_worker_wanted  ? "live"
+            : options->is_ready_wanted ? "ready"
+                                       : "alive",
+            hedgerow_client_server(client));
+    }
+    return CLI_DONE;
+}
 
 int
 health_command(int argc, char **argv)
@@ -248,20 +331,12 @@ health_command(int argc, char **argv)
     options_parse(&health_argp, argc, argv, &options);
     struct hedgerow_client *client = hedgerow_client_new(options.common.server);
     CHECK(client != NULL);
-    const char *path = options.is_ready_wanted ? "/readyz" : "/livez";
+    const char *path = options.is_worker_wanted  ? "/v1/workers"
+                       : options.is_ready_wanted ? "/readyz"
+                                                 : "/livez";
     struct hedgerow_reply reply;
-    int exit_code = CLI_DONE;
-    if (hedgerow_get(client, path, HEALTH_MS_MAX, &reply) == HEDGEROW_OK) {
-        if (options.common.output == OUTPUT_JSON) {
-            json_print_body(&reply, stdout);
-        } else if (options.common.output == OUTPUT_TABLE && !options.common.is_quiet) {
-            printf("%s at %s\n", options.is_ready_wanted ? "ready" : "alive",
-                hedgerow_client_server(client));
-        }
-    } else {
-        (void) report_failure(client, &options.common, NULL, &reply);
-        exit_code = CLI_UNAVAILABLE;
-    }
+    (void) hedgerow_get(client, path, HEALTH_MS_MAX, &reply);
+    int exit_code = health(client, &options, &reply);
     hedgerow_reply_fini(&reply);
     hedgerow_client_free(client);
     return exit_code;

@@ -115,6 +115,9 @@ $job  SUCCEEDED
 END
 ask 3 get 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44
 ask 0 health --ready
+ask 0 health --worker=worker-1
+ask 6 health --worker=worker-9
+has "$err" "the worker is unknown to it"
 ask 0 version
 has "$out" "coordinator 0."
 
