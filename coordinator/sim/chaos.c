@@ -10,10 +10,11 @@
 
 static void plan_fault(struct world *world);
 static struct conn *random_conn(struct world *world);
-static void forge(struct world *world);
+static bool act_at_once(struct world *world, enum fault fault, uint32_t worker);
 static void
 break_later(struct world *world, struct conn *conn, enum fault fault, duration_t after);
 static void kill_core(struct world *world);
+static void close_core(struct world *world);
 static struct policy random_policy(struct world *world);
 
 void
@@ -36,7 +37,9 @@ plan_fault(struct world *world)
 {
     struct happening *happening =
         world_plan(world, HAPPEN_FAULT, world_random(world, duration_ms(10), duration_ms(250)));
-    happening->fault = (enum fault) rng_below(&world->rng, FAULT_COUNT);
+    do {
+        happening->fault = (enum fault) rng_below(&world->rng, FAULT_COUNT);
+    } while (world->faults_mask != 0 && !world_has(world, happening->fault));
 }
 
 static struct conn *
@@ -69,6 +72,9 @@ chaos_on_fault(struct world *world, const struct happening *happening)
         return;
     }
     uint32_t worker = rng_below(&world->rng, world->workers_count);
+    if (act_at_once(world, fault, worker)) {
+        return;
+    }
     struct conn *conn = random_conn(world);
     duration_t span = world_random(world, duration_ms(5), duration_ms(1200));
     if (fault == FAULT_pause) {
@@ -77,23 +83,54 @@ chaos_on_fault(struct world *world, const struct happening *happening)
     } else if (fault == FAULT_straggle) {
         world->workers[worker].slowness = 10;
         plan_repair(world, fault, worker, span);
-    } else if (fault == FAULT_crash) {
-        if (world->workers[worker].incarnation != 0) {
-            fleet_crash(world, worker);
-        }
     } else if (fault == FAULT_sleep) {
         WORLD_NOTE(world, "the coordinator stops for %.0f ms", (double) span.ns * 1e-6);
         world->asleep_until = instant_add(world->now, span);
-    } else if (fault == FAULT_restart) {
-        kill_core(world);
-    } else if (fault == FAULT_forge) {
-        forge(world);
     } else if (fault == FAULT_drain) {
         world->workers[worker].is_draining = true;
         plan_repair(world, fault, worker, span);
     } else if (conn != NULL) {
         break_later(world, conn, fault, span);
     }
+}
+
+/* False: it takes a while, or is another kind of fault. */
+static bool
+act_at_once(struct world *world, enum fault fault, uint32_t worker)
+{
+    if (fault == FAULT_crash) {
+        if (world->workers[worker].incarnation != 0) {
+            fleet_crash(world, worker);
+        }
+    } else if (fault == FAULT_restart) {
+        kill_core(world);
+    } else if (fault == FAULT_forge || fault == FAULT_lie) {
+        for (uint32_t i = 0; i < 6; i++) {
+            forge_frame(world);
+        }
+    } else if (fault == FAULT_ghost || fault == FAULT_resubmit) {
+        for (uint32_t i = 0; i < 4; i++) {
+            fault == FAULT_ghost ? forge_ghost(world) : forge_submit(world);
+        }
+    } else if (fault == FAULT_close) {
+        close_core(world);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* It takes nothing more and goes on with what it has; rarely, since little happens then. */
+static void
+close_core(struct world *world)
+{
+    if (world->is_core_dead || instant_before(world->now, world->asleep_until) ||
+        !rng_chance(&world->rng, 0.1)) {
+        return;
+    }
+    WORLD_NOTE(world, "the coordinator drains");
+    world->is_draining = true;
+    world_step(world, &(struct core_event){ .kind = EVENT_DRAIN });
 }
 
 static void
@@ -141,29 +178,6 @@ chaos_on_repair(struct world *world, const struct happening *happening)
     }
 }
 
-/* A reply, refusal or acknowledgement that nobody asked for. */
-static void
-forge(struct world *world)
-{
-    struct conn *conn = random_conn(world);
-    if (conn == NULL || !conn->is_core_up || world->is_core_dead || world->jobs_count == 0) {
-        return;
-    }
-    struct frame frame = { .conn = conn, .is_forged = true };
-    static const enum frame_kind kinds[] = { FRAME_STARTED, FRAME_RESULT, FRAME_BUSY,
-        FRAME_ACK };
-    frame.kind = kinds[rng_below(&world->rng, ARRAY_COUNT(kinds))];
-    frame.ref.link = conn->link;
-    frame.ref.job = world->jobs[rng_below(&world->rng, world->jobs_count)].id;
-    frame.ref.attempt = rng_below(&world->rng, 4);
-    frame.fate = FATE_STOPPED;
-    frame.blob = 0xffffffffull << 32;
-    if (rng_chance(&world->rng, 0.3)) {
-        frame.ref.job.bytes[3] ^= 0x40;
-    }
-    net_send(world, TO_CORE, &frame);
-}
-
 static void
 kill_core(struct world *world)
 {
@@ -193,6 +207,7 @@ chaos_core_back(struct world *world)
         world_fail(world, "no memory for another core");
     }
     world->is_core_dead = false;
+    world->is_draining = false;
     WORLD_NOTE(world, "the coordinator is back, epoch %" PRIu64, world->epoch);
 }
 

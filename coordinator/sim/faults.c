@@ -18,9 +18,11 @@ struct options {
     uint64_t seeds_count;
     uint64_t start;
     bool is_quiet;
+    bool wants_coverage;
 };
 
 struct totals {
+    struct coverage *coverage; /* NULL: not wanted */
     uint64_t steps_count;
     uint64_t hash;
 };
@@ -29,14 +31,15 @@ static void
 print_usage(FILE *out)
 {
     fputs(
-        "usage: hedgerow-sim faults [--seeds N] [--start S] [--quiet]"
+        "usage: hedgerow-sim faults [--seeds N] [--start S] [--quiet] [--coverage]"
 #ifdef HEDGEROW_PLANTS
         " [--plant NAME]"
 #endif
         "\n"
         "  Run N seeds, from S on, of a small cluster's bad day in virtual time, and judge\n"
         "  every step by the contract.  Exits 0 if all are clean; else prints the first that\n"
-        "  is not, with what led to it.  `--seeds 1 --start S` runs one again.\n",
+        "  is not, with what led to it.  `--seeds 1 --start S` runs one again.\n"
+        "  --coverage prints how often which event met which state.\n",
         out);
 }
 
@@ -58,6 +61,8 @@ parse(int argc, char **argv, struct options *options)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--quiet") == 0) {
             options->is_quiet = true;
+        } else if (strcmp(argv[i], "--coverage") == 0) {
+            options->wants_coverage = true;
         } else if (strcmp(argv[i], "--seeds") == 0 && parse_u64(value, &options->seeds_count)) {
             i++;
         } else if (strcmp(argv[i], "--start") == 0 && parse_u64(value, &options->start)) {
@@ -111,6 +116,7 @@ run_seed(uint64_t seed, struct totals *totals)
             fputs("hedgerow-sim: out of memory\n", stderr);
             return false;
         }
+        world->coverage = totals->coverage;
         bool is_clean = world_run(world);
         hashes[run] = world->hash;
         totals->steps_count += world->steps_count;
@@ -139,7 +145,8 @@ faults_main(int argc, char **argv)
     if (!parse(argc, argv, &options)) {
         return EXIT_USAGE;
     }
-    struct totals totals = { 0 };
+    static struct coverage coverage;
+    struct totals totals = { .coverage = options.wants_coverage ? &coverage : NULL };
     for (uint64_t i = 0; i < options.seeds_count; i++) {
         if (!run_seed(options.start + i, &totals)) {
             return EXIT_FAILURE;
@@ -150,5 +157,8 @@ faults_main(int argc, char **argv)
     }
     printf("%" PRIu64 " seeds clean, %" PRIu64 " steps, trace %016" PRIx64 "\n",
         options.seeds_count, totals.steps_count, totals.hash);
+    if (options.wants_coverage) {
+        coverage_print(&coverage, stdout);
+    }
     return EXIT_SUCCESS;
 }

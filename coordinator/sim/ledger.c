@@ -76,7 +76,7 @@ ledger_expect(struct world *world, const struct core_event *event)
         return;
     }
     case EVENT_WORKER_DOWN: ledger_link_down(world, event->link); return;
-    case EVENT_SUBMIT:
+    case EVENT_SUBMIT: world->is_submit_open = true; return;
     case EVENT_GONE:
     case EVENT_CANCEL:
     case EVENT_WORKER_UP:
@@ -115,6 +115,16 @@ ledger_link_down(struct world *world, worker_link_t link)
     }
 }
 
+/* Each SUBMIT is taken or refused, once, in its own step. */
+static void
+take_submit(struct world *world)
+{
+    if (!world->is_submit_open) {
+        world_fail(world, "clause 12: an answer to a SUBMIT that nobody made");
+    }
+    world->is_submit_open = false;
+}
+
 void
 ledger_command(struct world *world, const struct core_command *command)
 {
@@ -132,10 +142,15 @@ ledger_command(struct world *world, const struct core_command *command)
         if (job->is_accepted) {
             world_fail(world, "clause 2: job %u accepted twice", number_of(world, job));
         }
+        if (world->is_draining) {
+            world_fail(world, "clause 13: job %u accepted in a drain", number_of(world, job));
+        }
+        take_submit(world);
         job->is_accepted = true;
         return;
     case COMMAND_REFUSE:
         WORLD_NOTE(world, "job %u refused (%d)", number_of(world, job), command->refuse.why);
+        take_submit(world);
         return;
     case COMMAND_SEND: take_send(world, job, command); return;
     case COMMAND_CANCEL: take_cancel(world, job, command); return;
@@ -285,6 +300,9 @@ take_answer(struct world *world, struct sim_job *job, const struct core_command 
 void
 ledger_check_step(struct world *world)
 {
+    if (world->is_submit_open) {
+        world_fail(world, "clause 12: a SUBMIT neither taken nor refused");
+    }
     check_conservation(world);
     /* Clause 7: told in the same step; acknowledged, or the link closed. */
     duration_t patience = duration_max(

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 static duration_t delay_of(struct world *world, const struct frame *frame, uint32_t lane);
-static void tell_core(struct world *world, const struct frame *frame);
 static void plan_dial(struct world *world, uint32_t worker, duration_t after);
 
 struct conn *
@@ -158,17 +157,13 @@ net_deliver(struct world *world, struct happening *happening)
         worker->heard_at = world->now;
         fleet_take(world, &copy);
     } else {
-        tell_core(world, &copy);
+        net_tell_core(world, &copy);
     }
 }
 
-static void
-tell_core(struct world *world, const struct frame *frame)
+void
+net_tell_core(struct world *world, const struct frame *frame)
 {
-    world_catch_up(world); /* a copy may be sent by it, or this connection closed */
-    if (frame->is_forged && ledger_copy(world, &frame->ref) != NULL) {
-        return; /* a worker may lie about its own copies: its word against nobody's */
-    }
     struct core_event event = { 0 };
     switch (frame->kind) {
     case FRAME_STARTED:
@@ -195,6 +190,11 @@ tell_core(struct world *world, const struct frame *frame)
         event.cancel_ack.ran = frame->ran;
         break;
     case FRAME_LOAD:
+        if (frame->draining && rng_chance(&world->rng, 0.5)) {
+            event.kind = EVENT_WORKER_DRAIN;
+            event.link = frame->conn->link;
+            break;
+        }
         event.kind = EVENT_WORKER_LOAD;
         event.load.link = frame->conn->link;
         event.load.running_count = frame->running_count;

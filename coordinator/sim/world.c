@@ -329,6 +329,9 @@ feed(struct world *world, const struct core_event *event)
     check_progress(world);
     world->steps_count++;
     world_hash(world, (uint64_t) event->kind << 32 ^ (uint64_t) world->now.ns);
+    if (world->coverage != NULL) {
+        coverage_note(world->coverage, world, event);
+    }
     ledger_expect(world, event);
     core_step(world->core, world->now, event);
     take_commands(world);

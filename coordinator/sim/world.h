@@ -28,6 +28,7 @@
 #include "common/pure/pool.h"
 #include "common/pure/rng.h"
 #include "coordinator/core/core.h"
+#include "coordinator/sim/coverage.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -71,7 +72,11 @@
     X(drain, "a worker drains, then leaves")                          \
     X(children, "jobs have parents")                                  \
     X(overload, "many jobs at once")                                  \
-    X(straggle, "a worker is ten times slower for a while")
+    X(straggle, "a worker is ten times slower for a while")           \
+    X(lie, "a worker lies about its own copies")                      \
+    X(ghost, "news of connections that are gone")                     \
+    X(resubmit, "a job's id comes again")                             \
+    X(close, "the coordinator takes nothing more")
 
 enum fault {
 #define FAULT_ENUM(name, text) FAULT_##name,
@@ -103,7 +108,6 @@ struct frame {
     struct attempt_ref ref;
     uint32_t handler;
     bool is_hedge;
-    bool is_forged;
     duration_t budget; /* JOB: what remained when it was written */
     enum reply_status status;
     enum cancel_fate fate;
@@ -248,6 +252,7 @@ struct world {
     instant_t now;
     instant_t asleep_until; /* the coordinator is stopped */
     bool is_core_dead;
+    bool is_draining; /* the coordinator takes no more jobs */
     bool is_healing;
     uint32_t faults_mask;
     int64_t chaos_ns; /* length of the first phase */
@@ -266,6 +271,7 @@ struct world {
     uint32_t jobs_wanted;
     struct copy *copies;
     uint32_t copies_count;
+    bool is_submit_open; /* a SUBMIT was heard, and neither taken nor refused */
 
     /* ledger sums, of this epoch */
     uint64_t primaries_count;
@@ -283,6 +289,7 @@ struct world {
     uint64_t history_count;
     char failure[WORLD_TEXT_SIZE]; /* "": none */
     jmp_buf *escape;
+    struct coverage *coverage; /* NULL: not wanted */
 };
 
 /* ---- world.c: life, time, the loop ---- */
@@ -322,6 +329,8 @@ duration_t world_random(struct world *world, duration_t from, duration_t to);
 void net_dial(struct world *world, uint32_t worker);
 void net_send(struct world *world, enum direction direction, const struct frame *frame);
 void net_deliver(struct world *world, struct happening *happening);
+/* What the frame says, as an event. */
+void net_tell_core(struct world *world, const struct frame *frame);
 /* Both ends will notice, the coordinator's after the one wait, the worker's after the other. */
 void net_break(
     struct world *world, struct conn *conn, duration_t core_notices, duration_t worker_notices);
@@ -351,6 +360,12 @@ void chaos_on_submit(struct world *world);
 void chaos_on_change(struct world *world, uint32_t job);
 void chaos_heal(struct world *world);
 void chaos_core_back(struct world *world);
+
+/* ---- forge.c: what nobody should say ---- */
+
+void forge_frame(struct world *world);
+void forge_ghost(struct world *world);
+void forge_submit(struct world *world);
 
 /* ---- ledger.c: the outside view ---- */
 
