@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define SLOT_BITS 16
+#define SLOT_BITS 17 /* above the largest http.connections_max */
 
 /* ---- tickets: the connection's slot, and a number that is never used again ------------ */
 

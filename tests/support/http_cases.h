@@ -9,7 +9,10 @@
 #ifndef TESTS_SUPPORT_HTTP_CASES_H
 #define TESTS_SUPPORT_HTTP_CASES_H
 
+#include "common/pure/check.h"
+
 #include <stddef.h>
+#include <string.h>
 
 struct http_case {
     const char *name;
@@ -213,6 +216,36 @@ static const struct http_case http_cases[] = {
     HTTP_CASE("tabs around a value", "OK 1", L H "Content-Length:\t1\t\r\n\r\nx"),
     HTTP_CASE("a length with zeros before", "OK 1", L H "Content-Length: 0001\r\n\r\nx"),
 };
+
+#define HTTP_CASE_AIMED_MAX 1024
+
+/* The case, asking for what exists here, so that nothing but its own fault can refuse it. */
+static inline size_t
+http_case_aim(const struct http_case *test, char bytes[HTTP_CASE_AIMED_MAX])
+{
+    static const char *const swaps[][2] = { { "POST /x ", "POST /v1/handlers/echo:invoke " },
+        { "GET /x ", "GET /livez " } };
+    size_t size = 0;
+    for (size_t i = 0; i < test->size;) {
+        size_t step = 1;
+        const char *to = test->bytes + i;
+        size_t to_size = 1;
+        for (unsigned k = 0; k < sizeof swaps / sizeof swaps[0]; k++) {
+            size_t from_size = strlen(swaps[k][0]);
+            if (test->size - i >= from_size &&
+                memcmp(test->bytes + i, swaps[k][0], from_size) == 0) {
+                step = from_size;
+                to = swaps[k][1];
+                to_size = strlen(to);
+            }
+        }
+        CHECK(size + to_size <= HTTP_CASE_AIMED_MAX);
+        memcpy(bytes + size, to, to_size);
+        size += to_size;
+        i += step;
+    }
+    return size;
+}
 
 #undef L
 #undef H

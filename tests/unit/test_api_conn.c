@@ -32,34 +32,6 @@ expect_status(struct client *client, int status)
 
 /* ---- smuggling --------------------------------------------------------------------------- */
 
-/* The case, asking for what exists here, so that nothing but its own fault can refuse it. */
-static size_t
-aim(const struct http_case *test, char *bytes, size_t room)
-{
-    static const char *const swaps[][2] = { { "POST /x ", "POST /v1/handlers/echo:invoke " },
-        { "GET /x ", "GET /livez " } };
-    size_t size = 0;
-    for (size_t i = 0; i < test->size;) {
-        size_t step = 1;
-        const char *to = test->bytes + i;
-        size_t to_size = 1;
-        for (unsigned k = 0; k < ARRAY_COUNT(swaps); k++) {
-            size_t from_size = strlen(swaps[k][0]);
-            if (test->size - i >= from_size &&
-                memcmp(test->bytes + i, swaps[k][0], from_size) == 0) {
-                step = from_size;
-                to = swaps[k][1];
-                to_size = strlen(to);
-            }
-        }
-        CHECK(size + to_size <= room);
-        memcpy(bytes + size, to, to_size);
-        size += to_size;
-        i += step;
-    }
-    return size;
-}
-
 static unsigned
 status_of(const char *refusal_name)
 {
@@ -80,9 +52,9 @@ conn_each_smuggler_is_refused_and_closed(void)
     fake_start(&fake, 0, (struct api_limits){ 0 });
     for (unsigned i = 0; i < ARRAY_COUNT(http_cases); i++) {
         struct client client;
-        char bytes[1024];
+        char bytes[HTTP_CASE_AIMED_MAX];
         int good_count = 0;
-        size_t size = aim(&http_cases[i], bytes, sizeof bytes);
+        size_t size = http_case_aim(&http_cases[i], bytes);
         bool is_good = sscanf(http_cases[i].outcome, "OK %d", &good_count) == 1;
         fake_connect(&client, &fake);
         client_send_sized(&client, bytes, size);
