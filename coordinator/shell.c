@@ -130,6 +130,8 @@ open_links(struct shell *shell, const struct shell_config *config)
         .epoch = shell->epoch,
         .links_max = config->core.workers_max,
         .cancel_grace_ms = config->cancel_grace_ms,
+        .heartbeat_ms = (uint32_t) duration_to_ms(config->core.heartbeat),
+        .missed_max = config->core.heartbeats_missed_max,
     };
     const struct links_events events = shell_links_events(shell);
     err_t err = links_new(shell->loop, &links, &events, &shell->links);

@@ -43,6 +43,8 @@
 #define WIRE_HANDSHAKE_MS_MAX      3000
 #define WIRE_LINKS_UNAUTH_MAX      64
 #define WIRE_HEARTBEAT_MS          1000
-#define WIRE_HEARTBEATS_MISSED_MAX 3
+#define WIRE_HEARTBEATS_MISSED_MAX 3 /* unless it is configured, like the one above */
+#define WIRE_HEARTBEAT_MS_MAX      60000
+#define WIRE_MISSED_MAX            100
 
 #endif

@@ -40,6 +40,7 @@ struct session {
     instant_t beat_at; /* SHAKING: when it took too long */
     duration_t heartbeat;
     uint32_t heartbeat_ms;
+    uint32_t missed_max;
     uint32_t missed_count;
     bool was_heard; /* since the last beat */
     uint64_t ping_sequence;
@@ -82,6 +83,7 @@ session_new(const struct session_config *config, instant_t now, struct session *
         CHECK(config->epoch != 0);
         session->epoch = config->epoch;
         session->heartbeat_ms = config->heartbeat_ms;
+        session->missed_max = config->missed_max;
         err_t err = send_challenge(session, config);
         if (err != ERR_OK) {
             session_free(session);
@@ -179,7 +181,9 @@ on_hello(struct session *session, const uint8_t *frame, size_t size, instant_t n
     }
     session->incarnation = hello->incarnation;
     struct wire_msg msg = { .kind = WIRE_WELCOME,
-        .welcome = { .version = hello->version, .heartbeat_ms = session->heartbeat_ms } };
+        .welcome = { .version = hello->version,
+            .heartbeat_ms = session->heartbeat_ms,
+            .missed_max = session->missed_max } };
     uint8_t *welcome;
     size_t welcome_size;
     err = lanes_add_frame(&session->lanes, &msg, &welcome, &welcome_size);
@@ -200,6 +204,7 @@ on_welcome(struct session *session, const uint8_t *frame, size_t size, instant_t
         return err;
     }
     session->heartbeat_ms = session->msg.welcome.heartbeat_ms;
+    session->missed_max = session->msg.welcome.missed_max;
     return become_up(session, now);
 }
 
@@ -532,7 +537,7 @@ session_tick(struct session *session, instant_t now, instant_t *ret_next)
     }
     session->missed_count = session->was_heard ? 0 : session->missed_count + 1;
     session->was_heard = false;
-    if (session->missed_count >= WIRE_HEARTBEATS_MISSED_MAX) {
+    if (session->missed_count >= session->missed_max) {
         session_close(session, err_text(ERR_TIMEOUT));
         return ERR_TIMEOUT;
     }
@@ -554,6 +559,18 @@ uint64_t
 session_epoch(const struct session *session)
 {
     return session->epoch;
+}
+
+duration_t
+session_heartbeat(const struct session *session)
+{
+    return session->heartbeat;
+}
+
+uint32_t
+session_missed_max(const struct session *session)
+{
+    return session->missed_max;
 }
 
 duration_t

@@ -44,7 +44,8 @@ struct session_config {
     size_t token_size;
     uint8_t nonce[WIRE_NONCE_SIZE]; /* random, new for each session */
     uint64_t epoch;                 /* coordinator: its own */
-    uint32_t heartbeat_ms;          /* coordinator: also told to the worker */
+    uint32_t heartbeat_ms;          /* coordinator: it tells the worker, with missed_max */
+    uint32_t missed_max;
     const struct wire_hello *hello; /* worker: borrowed for the session's life */
     /* Bulk given to session_send with an owner is not used any more. */
     void (*on_bulk_done)(void *user, const void *owner);
@@ -103,6 +104,9 @@ err_t session_tick(struct session *session, instant_t now, instant_t *ret_next) 
 bool session_is_up(const struct session *session);
 /* The coordinator's; 0 before the handshake. */
 uint64_t session_epoch(const struct session *session);
+/* The coordinator's, for both sides; zero before the handshake. */
+duration_t session_heartbeat(const struct session *session);
+uint32_t session_missed_max(const struct session *session);
 /* Of the last PING that was answered (coordinator); zero before. */
 duration_t session_rtt(const struct session *session);
 struct session_counters session_counters(const struct session *session);

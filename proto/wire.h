@@ -93,6 +93,7 @@ struct wire_hello {
 struct wire_welcome {
     uint32_t version;
     uint32_t heartbeat_ms;
+    uint32_t missed_max; /* as many beats of silence, and the link is dead */
     uint8_t mac[WIRE_MAC_SIZE];
 };
 

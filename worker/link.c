@@ -51,6 +51,8 @@ struct worker_link {
     struct stream *stream; /* whoever takes it out closes it */
     struct session *session;
     err_t why;
+    duration_t heartbeat; /* of the coordinator that was there last */
+    uint32_t missed_max;
     bool is_stopping;
     bool is_receiving;       /* a batch is being handed out: what is sent leaves at its end */
     bool said_goodbye;       /* do not dial again */
@@ -136,6 +138,8 @@ take_messages(struct worker_link *link)
         if (event == SESSION_IS_UP) {
             atomic_store_explicit(&link->is_up, true, memory_order_relaxed);
             link->failures_count = 0;
+            link->heartbeat = session_heartbeat(link->session);
+            link->missed_max = session_missed_max(link->session);
         }
         if (event == SESSION_MESSAGE && msg->kind == WIRE_GOODBYE) {
             log_warn("the coordinator closes the link", LOG_STR("reason", msg->goodbye.reason));
@@ -367,6 +371,8 @@ worker_link_new(struct loop *loop, const struct worker_link_config *config,
     link->events = *events;
     link->config = *config;
     link->config.hello.version = WIRE_VERSION_MAX;
+    link->heartbeat = duration_ms(WIRE_HEARTBEAT_MS);
+    link->missed_max = WIRE_HEARTBEATS_MISSED_MAX;
     if (config->token != NULL) {
         memcpy(link->token, config->token, config->token_size);
         link->config.token = link->token;
@@ -445,6 +451,24 @@ bool
 worker_link_is_up(const struct worker_link *link)
 {
     return atomic_load_explicit(&link->is_up, memory_order_relaxed);
+}
+
+duration_t
+worker_link_heartbeat(struct worker_link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    duration_t heartbeat = link->heartbeat;
+    pthread_mutex_unlock(&link->mutex);
+    return heartbeat;
+}
+
+uint32_t
+worker_link_missed_max(struct worker_link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    uint32_t missed_max = link->missed_max;
+    pthread_mutex_unlock(&link->mutex);
+    return missed_max;
 }
 
 err_t

@@ -50,6 +50,10 @@ void worker_link_free(struct worker_link *link);
  * Errors: CLOSED (not up: nobody waits for it any more), FULL. */
 err_t worker_link_send(struct worker_link *link, const struct wire_msg *msg) MUST_USE;
 bool worker_link_is_up(const struct worker_link *link);
+/* What the coordinator wants for both sides: LOAD at least each heartbeat, and the link is
+ * lost for good after as many that were missed.  Known from on_up on; the defaults before. */
+duration_t worker_link_heartbeat(struct worker_link *link);
+uint32_t worker_link_missed_max(struct worker_link *link);
 /* Until everything that was sent has left, or the deadline. Not from a callback or fiber. */
 err_t worker_link_flush(struct worker_link *link, instant_t deadline) MUST_USE;
 

@@ -59,6 +59,9 @@ links_new(struct loop *loop, const struct links_config *config,
     links->events = *events;
     links->epoch = config->epoch;
     links->cancel_grace_ms = config->cancel_grace_ms;
+    links->heartbeat_ms = config->heartbeat_ms > 0 ? config->heartbeat_ms : WIRE_HEARTBEAT_MS;
+    links->missed_max =
+        config->missed_max > 0 ? config->missed_max : WIRE_HEARTBEATS_MISSED_MAX;
     links->links_max = config->links_max;
     links->table_max = config->links_max + WIRE_LINKS_UNAUTH_MAX;
     links->table = calloc(links->table_max, sizeof(struct link *));

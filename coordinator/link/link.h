@@ -41,6 +41,8 @@ struct links_config {
     uint64_t epoch;
     uint32_t links_max;
     uint32_t cancel_grace_ms; /* travels on every JOB */
+    uint32_t heartbeat_ms;    /* 0: WIRE_HEARTBEAT_MS; the workers are told */
+    uint32_t missed_max;      /* 0: WIRE_HEARTBEATS_MISSED_MAX */
 };
 
 struct links_counters {

@@ -53,6 +53,8 @@ struct links {
     size_t token_size; /* 0: none */
     uint64_t epoch;
     uint32_t cancel_grace_ms;
+    uint32_t heartbeat_ms;
+    uint32_t missed_max;
     uint32_t links_max;
 
     struct inbox inbox;

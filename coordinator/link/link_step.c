@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 
-/* Beats are served on this grid, so that a thousand links cost as few wake-ups as one. */
-#define TICK_MS 50
+/* Beats are served on a grid of a part of the heartbeat, so that a thousand links cost as few
+ * wake-ups as one. */
+#define TICKS_COUNT 16
 /* Links served before the loop looks at its timers and sockets again. */
 #define ROUND_MAX 256
 
@@ -202,7 +203,8 @@ open_link(struct link *link)
         .token = has_token ? links->token : NULL,
         .token_size = links->token_size,
         .epoch = links->epoch,
-        .heartbeat_ms = WIRE_HEARTBEAT_MS,
+        .heartbeat_ms = links->heartbeat_ms,
+        .missed_max = links->missed_max,
         .on_bulk_done = on_bulk_done,
         .user = links };
     crypto_random(config.nonce, sizeof config.nonce);
@@ -365,7 +367,7 @@ link_step_tick(struct links *links)
         }
     }
     if (!instant_is_never(next)) {
-        const int64_t grid = duration_ms(TICK_MS).ns;
+        const int64_t grid = duration_ms(links->heartbeat_ms).ns / TICKS_COUNT;
         next.ns = (next.ns + grid - 1) / grid * grid;
         loop_timer_arm(links->timer, next);
     }

@@ -45,6 +45,7 @@ open_end(enum session_side side, instant_t now)
         .crypto = { .equal = is_equal },
         .epoch = 7,
         .heartbeat_ms = 1000,
+        .missed_max = 3,
         .hello = &hello,
         .on_bulk_done = on_bulk_done };
     struct session *session = NULL;

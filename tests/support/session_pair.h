@@ -67,6 +67,7 @@ fixture_new(const struct options *options)
         .nonce = { 1 },
         .epoch = 7,
         .heartbeat_ms = 1000,
+        .missed_max = 3,
         .on_bulk_done = on_bulk_done,
         .user = &fx->coordinator };
     CHECK(session_new(&config, fx->now, &fx->coordinator.session) == ERR_OK);

@@ -105,6 +105,7 @@ session_replayed_hello_is_refused(void)
         .nonce = { 77 }, /* all that differs */
         .epoch = 7,
         .heartbeat_ms = 1000,
+        .missed_max = 3,
         .on_bulk_done = on_bulk_done,
         .user = &fx->coordinator };
     session_free(fx->coordinator.session);
@@ -142,7 +143,7 @@ session_stranger_is_held_short(void)
     uint8_t bytes[512];
     const struct wire_msg load = { .kind = WIRE_LOAD };
     const struct wire_msg welcome = { .kind = WIRE_WELCOME,
-        .welcome = { .version = 1, .heartbeat_ms = 1000 } };
+        .welcome = { .version = 1, .heartbeat_ms = 1000, .missed_max = 3 } };
     struct fixture *fx = fixture_new(&(struct options){ 0 });
     deliver(fx, &fx->coordinator, bytes, encode(&load, bytes, sizeof bytes));
     ASSERT_I64_EQ(fx->coordinator.err, ERR_BAD_KIND);

@@ -88,7 +88,7 @@ wire_handshake_round_trips(void)
     CU_ASSERT(encode(&msg) <= WIRE_FRAME_SIZE_UNAUTH_MAX);
 
     heard = roundtrip(&(struct wire_msg){ .kind = WIRE_WELCOME,
-        .welcome = { .version = 1, .heartbeat_ms = 1000, .mac = { 3 } } });
+        .welcome = { .version = 1, .heartbeat_ms = 1000, .missed_max = 3, .mac = { 3 } } });
     ASSERT_I64_EQ(heard->welcome.mac[0], 3);
 }
 
