@@ -67,6 +67,15 @@ agent_port_add(struct agent *agent, const struct agent_link *link)
 }
 
 void
+agent_set_heartbeat(struct agent *agent, duration_t heartbeat, uint32_t missed_max)
+{
+    agent_lock(agent);
+    agent->config.heartbeat = heartbeat;
+    agent->config.heartbeats_missed_max = missed_max;
+    agent_unlock(agent);
+}
+
+void
 agent_on_up(struct agent_port *port, uint64_t epoch)
 {
     struct agent *agent = port->agent;
@@ -244,8 +253,10 @@ agent_tick(struct agent *agent)
     instant_t now = clock_now();
     /* Nothing may run on past the bound: take off the time to the next tick (four come in a
      * heartbeat), and as much for the stop itself. */
+    agent_lock(agent);
     int64_t lost_ns = agent->config.heartbeat.ns * agent->config.heartbeats_missed_max -
                       agent->config.heartbeat.ns / 2;
+    agent_unlock(agent);
     for (uint32_t i = 0; i < agent->ports_count; i++) {
         struct agent_port *port = &agent->ports[i];
         agent_lock(agent);

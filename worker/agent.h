@@ -82,6 +82,8 @@ struct agent_link {
 };
 struct agent_port *agent_port_add(struct agent *agent, const struct agent_link *link);
 void agent_on_up(struct agent_port *port, uint64_t epoch);
+/* The coordinator's, told in its WELCOME: before agent_on_up. */
+void agent_set_heartbeat(struct agent *agent, duration_t heartbeat, uint32_t missed_max);
 /* JOB and CANCEL; others are none of its business. */
 void agent_on_message(struct agent_port *port, const struct wire_msg *msg);
 void agent_on_down(struct agent_port *port, err_t why);

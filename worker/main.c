@@ -174,6 +174,8 @@ static void
 on_up(void *user, uint64_t epoch)
 {
     struct worker *worker = user;
+    agent_set_heartbeat(worker->agent, worker_link_heartbeat(worker->link),
+        worker_link_missed_max(worker->link));
     agent_on_up(worker->port, epoch);
     loop_wake_post(worker->up);
 }
@@ -260,7 +262,8 @@ on_tick(void *user)
     if (instant_reached(now, worker->ready_by)) {
         tell_ready(worker);
     }
-    loop_timer_arm(worker->ticker, instant_add(now, duration_ms(TICK_MS)));
+    duration_t heartbeat = worker_link_heartbeat(worker->link);
+    loop_timer_arm(worker->ticker, instant_add(now, duration_ns(heartbeat.ns / 4)));
 }
 
 static void
