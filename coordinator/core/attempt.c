@@ -2,6 +2,7 @@
 #include "coordinator/core/attempt.h"
 
 #include "coordinator/core/job.h"
+#include "coordinator/core/learn.h"
 #include "coordinator/core/plant.h"
 #include "coordinator/core/roster.h"
 
@@ -157,6 +158,7 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
     attempt->worker = NULL;
 
     count_work(attempt, state);
+    learn_from(core, attempt);
     job->handler->counts.attempts_ended_count[state]++;
     core->counters.attempts_live_count--;
     job->live_count--;

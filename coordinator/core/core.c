@@ -37,6 +37,11 @@ core_config_default(struct core_config *config)
         .hedge_ratio = 0.05,
         .hedge_burst = 10,
         .hedge_delay = duration_ns(-1),
+        .hedge_policy = HEDGE_POLICY_QUANTILE,
+        .hedge_quantile = 0.95,
+        .hedge_target = 0.99,
+        .hedge_delay_min = duration_ms(1),
+        .hedge_samples_min = 100,
         .heartbeat = duration_s(1),
         .heartbeats_missed_max = 3,
         .cancel_ack_max = duration_ms(250) };
@@ -52,9 +57,11 @@ config_is_valid(const struct core_config *config)
            config->timeout_default.ns > 0 && config->timeout_max.ns > 0 &&
            config->attempts_max > 0 && config->attempts_max <= CORE_ATTEMPTS_MAX &&
            config->hedge_ratio >= 0 && config->hedge_ratio <= CORE_ATTEMPTS_MAX &&
-           config->hedge_burst <= 1000000 && config->heartbeat.ns > 0 &&
-           config->heartbeats_missed_max >= 2 && config->heartbeats_missed_max <= 1000 &&
-           config->cancel_ack_max.ns > 0;
+           config->hedge_quantile > 0 && config->hedge_quantile < 1 &&
+           config->hedge_target > 0 && config->hedge_target < 1 &&
+           config->hedge_delay_min.ns >= 0 && config->hedge_burst <= 1000000 &&
+           config->heartbeat.ns > 0 && config->heartbeats_missed_max >= 2 &&
+           config->heartbeats_missed_max <= 1000 && config->cancel_ack_max.ns > 0;
 }
 
 /* Live jobs, and terminal ones that are kept. */

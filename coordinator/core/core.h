@@ -102,6 +102,19 @@ enum hedge_refusal {
     HEDGE_REFUSALS_COUNT
 };
 
+/* Where the delay before a job's hedge came from. */
+enum hedge_source {
+    HEDGE_DELAY_NONE, /* no hedge wanted, or nothing known yet */
+    HEDGE_DELAY_POLICY,
+    HEDGE_DELAY_SETTINGS,
+    HEDGE_DELAY_LEARNED
+};
+
+enum hedge_policy {
+    HEDGE_POLICY_QUANTILE,
+    HEDGE_POLICY_SINGLER
+};
+
 enum submit_refusal {
     SUBMIT_UNKNOWN_HANDLER,
     SUBMIT_NO_WORKER, /* the handler is known, but no live worker has it */
@@ -131,6 +144,7 @@ const char *attempt_kind_text(enum attempt_kind kind);
 const char *cancel_cause_text(enum cancel_cause cause);
 const char *cancel_fate_text(enum cancel_fate fate);
 const char *hedge_refusal_text(enum hedge_refusal refusal);
+const char *hedge_source_text(enum hedge_source source);
 const char *job_mode_text(enum job_mode mode);
 const char *worker_state_text(enum worker_state state);
 
@@ -308,7 +322,12 @@ struct core_config {
     double hedge_ratio;    /* extra copies for each primary */
     uint32_t hedge_burst;
     duration_t hedge_delay; /* until a handler's own is learned; negative: never */
-    duration_t heartbeat;   /* suspect after 1.5, dead after heartbeats_missed_max */
+    enum hedge_policy hedge_policy;
+    double hedge_quantile;      /* of a handler's copies that end before their hedge */
+    double hedge_target;        /* the quantile that SingleR makes small */
+    duration_t hedge_delay_min; /* of a learned delay */
+    uint32_t hedge_samples_min; /* before a delay is learned; UINT32_MAX: never */
+    duration_t heartbeat;       /* suspect after 1.5, dead after heartbeats_missed_max */
     uint32_t heartbeats_missed_max;
     duration_t cancel_ack_max; /* unacknowledged for so long: the worker is suspect */
 };
@@ -361,6 +380,7 @@ struct job_view {
     instant_t deadline;
     bool hedge_on;
     duration_t hedge_delay;
+    enum hedge_source hedge_source;
     enum hedge_refusal hedge_refusal; /* why the wanted hedge was not sent */
     instant_t hedge_refused_at;
     uint32_t input_size;
@@ -402,6 +422,9 @@ struct handler_view {
     double wasted_s;
     double wasted_cpu_s;
     double useful_cpu_s;
+    duration_t learned_delay; /* negative: nothing learned */
+    double learned_probability;
+    uint64_t samples_count; /* of finished copies, in the window that is learned from */
 };
 
 /* Upper bounds in seconds of the histograms below; the last bucket is +Inf. */

@@ -152,11 +152,10 @@ set_policy(struct core *core, struct job *job, const struct policy *policy)
         attempts_max = job->race_count;
     }
     job->attempts_max = attempts_max < CORE_ATTEMPTS_MAX ? attempts_max : CORE_ATTEMPTS_MAX;
-    job->hedge_delay = duration_ns(-1);
-    if (job->mode == MODE_HEDGE) {
-        job->hedge_delay =
-            policy->hedge_delay_is_set ? policy->hedge_delay : core->config.hedge_delay;
-    }
+    job->is_delay_set = policy->hedge_delay_is_set;
+    job->hedge_delay = job->mode == MODE_HEDGE && policy->hedge_delay_is_set
+                           ? policy->hedge_delay
+                           : duration_ns(-1);
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include "coordinator/core/attempt.h"
 #include "coordinator/core/job.h"
+#include "coordinator/core/learn.h"
 #include "coordinator/core/plant.h"
 #include "coordinator/core/roster.h"
 
@@ -113,9 +114,15 @@ send_race(struct core *core, struct job *job)
 static void
 arm_hedge(struct core *core, struct job *job)
 {
-    job->hedge_at = job->hedge_delay.ns >= 0 && job->charged_count < job->attempts_max
-                        ? instant_add(core->now, job->hedge_delay)
-                        : INSTANT_NEVER;
+    job->hedge_at = INSTANT_NEVER;
+    if (job->charged_count >= job->attempts_max) {
+        return;
+    }
+    duration_t delay = learn_delay(core, job);
+    if (delay.ns >= 0) {
+        job->hedge_delay = delay;
+        job->hedge_at = instant_add(core->now, delay);
+    }
 }
 
 void

@@ -155,6 +155,10 @@ learn_handler(struct core *core, const char *name)
     struct handler *handler = &core->handlers[core->handlers_count];
     core_copy_text(handler->name, sizeof handler->name, cut);
     handler->index = core->handlers_count++;
+    handler->learned.delay = duration_ns(-1);
+    handler->learned.refresh_at = core->now;
+    sketch_init(&handler->sketch, core->now);
+    sketch_init(&handler->copies_sketch, core->now);
     return handler;
 }
 

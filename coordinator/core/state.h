@@ -32,6 +32,7 @@
 #include "common/pure/pool.h"
 #include "common/pure/rng.h"
 #include "coordinator/core/core.h"
+#include "coordinator/core/sketch.h"
 
 #define HANDLERS_MAX        64  /* a worker's handlers are a mask of 64 bits */
 #define SENDS_PER_STEP_MAX  256 /* what more could be sent is sent at the next TIMER, at once */
@@ -60,6 +61,15 @@ struct timer {
     enum timer_kind kind;
 };
 
+/* What learn.c knows of a handler. */
+struct learned {
+    bool is_known;
+    duration_t delay;
+    double probability; /* of a hedge for a job that is older than the delay */
+    duration_t median;
+    instant_t refresh_at;
+};
+
 struct handler {
     char name[CORE_NAME_SIZE_MAX];
     uint32_t index;
@@ -67,7 +77,10 @@ struct handler {
     uint32_t idempotent_count; /* workers that say so */
     uint32_t cpu_count;
     struct heap queue;
-    struct handler_view counts; /* name and flags are filled in when asked for */
+    struct learned learned;
+    struct sketch sketch;        /* of first copies, retries and replacements */
+    struct sketch copies_sketch; /* of hedges and races */
+    struct handler_view counts;  /* name and flags are filled in when asked for */
 };
 
 struct worker {
@@ -136,8 +149,10 @@ struct job {
     enum cancel_cause cause;
     enum job_mode mode;
     bool is_idempotent;
-    bool is_backing_off;      /* waits for backoff_until, then for room */
-    bool has_token;           /* charged for the retry that waits in the queue */
+    bool is_backing_off; /* waits for backoff_until, then for room */
+    bool has_token;      /* charged for the retry that waits in the queue */
+    bool is_delay_set;   /* by the job itself */
+    enum hedge_source hedge_source;
     bool was_hedged;          /* a copy ran beside another */
     enum attempt_kind wanted; /* what the queue sends next */
     uint32_t race_count;
@@ -177,6 +192,7 @@ struct core {
     instant_t now;
     struct rng rng;
     struct bucket budget;
+    struct curve curves[2]; /* scratch of learn.c */
     struct core_counters counters;
 
     struct pool jobs;

@@ -40,6 +40,7 @@ core_job(const struct core *core, job_id_t id, struct job_view *ret_job)
         .finished_at = job->finished_at,
         .deadline = job->deadline,
         .hedge_on = job->hedge_delay.ns >= 0,
+        .hedge_source = job->hedge_source,
         .hedge_delay = duration_max(job->hedge_delay, DURATION_ZERO),
         .hedge_refusal = job->hedge_refusal,
         .hedge_refused_at = job->hedge_refused_at,
@@ -116,6 +117,10 @@ core_handler_at(const struct core *core, uint32_t index, struct handler_view *re
     *ret_handler = core->handlers[index].counts;
     ret_handler->name = core->handlers[index].name;
     ret_handler->flags = core->handlers[index].flags;
+    const struct learned *learned = &core->handlers[index].learned;
+    ret_handler->learned_delay = learned->is_known ? learned->delay : duration_ns(-1);
+    ret_handler->learned_probability = learned->is_known ? learned->probability : 0;
+    ret_handler->samples_count = core->handlers[index].sketch.done_count;
 }
 
 const struct core_counters *

@@ -94,6 +94,18 @@ hedge_refusal_text(enum hedge_refusal refusal)
 }
 
 const char *
+hedge_source_text(enum hedge_source source)
+{
+    switch (source) {
+    case HEDGE_DELAY_NONE: return "none";
+    case HEDGE_DELAY_POLICY: return "policy";
+    case HEDGE_DELAY_SETTINGS: return "settings";
+    case HEDGE_DELAY_LEARNED: return "learned";
+    }
+    CHECK_UNREACHABLE();
+}
+
+const char *
 job_mode_text(enum job_mode mode)
 {
     switch (mode) {

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/core/learn.h"
+
+static void refresh(struct core *core, struct handler *handler);
+static bool
+find_quantile(const struct core *core, const struct curve *curve, struct learned *ret_learned);
+static bool find_singler(const struct core *core, const struct curve *first,
+    const struct curve *copy, struct learned *ret_learned);
+static duration_t tail_with(const struct core *core, const struct curve *first,
+    const struct curve *copy, duration_t delay, double probability);
+static void move(struct learned *learned, const struct learned *wanted);
+
+void
+learn_from(struct core *core, const struct attempt *attempt)
+{
+    struct handler *handler = attempt->job->handler;
+    if (!attempt->job->is_idempotent) {
+        return; /* never hedged */
+    }
+    bool is_copy = attempt->kind == ATTEMPT_HEDGE || attempt->kind == ATTEMPT_RACE;
+    struct sketch *sketch = is_copy ? &handler->copies_sketch : &handler->sketch;
+    instant_t end = instant_min(core->now, attempt->cancel_sent_at);
+    duration_t took = instant_since(end, attempt->sent_at);
+    switch (attempt->state) {
+    case ATTEMPT_WON: sketch_record(sketch, core->now, took, /* is_done= */ true); return;
+    case ATTEMPT_LOST:
+    case ATTEMPT_STOPPED:
+    case ATTEMPT_LATE:
+    case ATTEMPT_ABANDONED:
+    case ATTEMPT_UNREACHABLE:
+        sketch_record(sketch, core->now, took, /* is_done= */ false);
+        return;
+    case ATTEMPT_FAILED: /* a quick failure tells nothing about how long success takes */
+        if (took.ns > handler->learned.median.ns) {
+            sketch_record(sketch, core->now, took, /* is_done= */ false);
+        }
+        return;
+    case ATTEMPT_EXPIRED:
+    case ATTEMPT_BUSY:
+    case ATTEMPT_QUEUED:
+    case ATTEMPT_RUNNING: return;
+    }
+}
+
+duration_t
+learn_delay(struct core *core, struct job *job)
+{
+    struct handler *handler = job->handler;
+    if (job->mode != MODE_HEDGE) {
+        job->hedge_source = HEDGE_DELAY_NONE;
+        return duration_ns(-1);
+    }
+    if (job->is_delay_set) {
+        job->hedge_source = HEDGE_DELAY_POLICY;
+        return job->hedge_delay;
+    }
+    refresh(core, handler);
+    const struct learned *learned = &handler->learned;
+    if (!learned->is_known) {
+        job->hedge_source =
+            core->config.hedge_delay.ns >= 0 ? HEDGE_DELAY_SETTINGS : HEDGE_DELAY_NONE;
+        return core->config.hedge_delay;
+    }
+    job->hedge_source = HEDGE_DELAY_LEARNED;
+    if (learned->probability < 1 && !rng_chance(&core->rng, learned->probability)) {
+        return duration_ns(-1); /* by lot: this one is not hedged */
+    }
+    double jitter = 1 + LEARN_JITTER * (2 * rng_unit(&core->rng) - 1);
+    duration_t delay = duration_ns((int64_t) ((double) learned->delay.ns * jitter));
+    duration_t half = duration_ns(instant_until(core->now, job->deadline).ns / 2);
+    return duration_min(delay, half);
+}
+
+static void
+refresh(struct core *core, struct handler *handler)
+{
+    struct learned *learned = &handler->learned;
+    if (instant_before(core->now, learned->refresh_at)) {
+        return;
+    }
+    learned->refresh_at = instant_add(
+        core->now, duration_ms(learned->is_known ? LEARN_EACH_MS : LEARN_FIRST_EACH_MS));
+    if (handler->sketch.done_count < core->config.hedge_samples_min) {
+        return; /* what was known stays */
+    }
+    struct curve *first = &core->curves[0];
+    struct curve *copy = &core->curves[1];
+    sketch_curve(&handler->sketch, core->now, first);
+    sketch_curve(&handler->copies_sketch, core->now, copy);
+    if (copy->done_count < core->config.hedge_samples_min) {
+        copy = first; /* until copies are known: as the first ones */
+    }
+    curve_quantile(first, 0.5, &learned->median);
+    struct learned wanted;
+    if (find_quantile(core, first, &wanted)) {
+        if (core->config.hedge_policy == HEDGE_POLICY_SINGLER) {
+            find_singler(core, first, copy, &wanted);
+        }
+        move(learned, &wanted);
+    }
+}
+
+static bool
+find_quantile(const struct core *core, const struct curve *curve, struct learned *ret_learned)
+{
+    duration_t delay;
+    if (!curve_quantile(curve, core->config.hedge_quantile, &delay)) {
+        return false;
+    }
+    ret_learned->delay = duration_max(delay, core->config.hedge_delay_min);
+    ret_learned->probability = 1;
+    return true;
+}
+
+/* For each delay from the target down: hedge with the probability that the budget allows
+ * there, and see where that brings the target quantile. */
+static bool
+find_singler(const struct core *core, const struct curve *first, const struct curve *copy,
+    struct learned *ret_learned)
+{
+    double budget = core->config.hedge_ratio;
+    duration_t plain = tail_with(core, first, copy, ret_learned->delay, 1);
+    duration_t best = plain;
+    struct learned found = *ret_learned;
+    for (uint32_t b = 0; b < first->known_count; b++) {
+        duration_t delay = histogram_bound(b + 1);
+        double survival = first->survival[b];
+        if (delay.ns < core->config.hedge_delay_min.ns || survival <= 0 ||
+            survival > 20 * budget) {
+            continue;
+        }
+        if (delay.ns > best.ns) {
+            break;
+        }
+        double probability = budget < survival ? budget / survival : 1;
+        duration_t tail = tail_with(core, first, copy, delay, probability);
+        if (tail.ns < best.ns) {
+            best = tail;
+            found.delay = delay;
+            found.probability = probability;
+        }
+    }
+    if ((double) best.ns > (1 - LEARN_GAIN_MIN) * (double) plain.ns) {
+        return false;
+    }
+    *ret_learned = found;
+    return true;
+}
+
+/* The target quantile when a share of those older than the delay gets a copy. */
+static duration_t
+tail_with(const struct core *core, const struct curve *first, const struct curve *copy,
+    duration_t delay, double probability)
+{
+    uint32_t from = histogram_bucket(delay);
+    uint32_t to = first->known_count;
+    while (from < to) {
+        uint32_t middle = (from + to) / 2;
+        duration_t at = histogram_bound(middle + 1);
+        double copy_done = 1 - curve_survival(copy, duration_ns(at.ns - delay.ns));
+        double left = (double) first->survival[middle] * (1 - probability * copy_done);
+        if (left <= 1 - core->config.hedge_target) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    return histogram_bound(from + 1);
+}
+
+static void
+move(struct learned *learned, const struct learned *wanted)
+{
+    if (!learned->is_known) {
+        learned->is_known = true;
+        learned->delay = wanted->delay;
+        learned->probability = wanted->probability;
+        return;
+    }
+    double now_ns = (double) learned->delay.ns;
+    double to_ns = now_ns + 0.5 * ((double) wanted->delay.ns - now_ns);
+    to_ns = to_ns > now_ns * LEARN_MOVE_MAX ? now_ns * LEARN_MOVE_MAX : to_ns;
+    to_ns = to_ns < now_ns / LEARN_MOVE_MAX ? now_ns / LEARN_MOVE_MAX : to_ns;
+    learned->delay = duration_ns((int64_t) to_ns);
+    learned->probability += 0.5 * (wanted->probability - learned->probability);
+}
