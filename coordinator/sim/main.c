@@ -3,6 +3,7 @@
  * hedgerow-sim - the coordinator's core in virtual time.
  */
 #include "coordinator/sim/faults.h"
+#include "coordinator/sim/tail.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     { "faults", faults_main, "seeds of a faulty cluster against the contract" },
+    { "tail", tail_main, "a workload's latency under a policy" },
 };
 
 static int
