@@ -108,4 +108,11 @@ list_next(const struct list *list, const struct list_node *node)
     return node->next != &list->head ? node->next : NULL;
 }
 
+/* NULL before the first. */
+static inline struct list_node *
+list_prev(const struct list *list, const struct list_node *node)
+{
+    return node->prev != &list->head ? node->prev : NULL;
+}
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "coordinator/core/attempt.h"
 #include "coordinator/core/job.h"
+#include "coordinator/core/learn.h"
 #include "coordinator/core/pump.h"
 #include "coordinator/core/race.h"
 #include "coordinator/core/roster.h"
@@ -181,6 +182,7 @@ core_step(struct core *core, instant_t now, const struct core_event *event)
     CHECK(!instant_before(now, core->now));
     CHECK(core->outbox_taken == core->outbox_count); /* the last step's commands were taken */
     instant_t due = core_wake_at(core);
+    learn_utilisation(core, now);
     core->now = now;
     core->outbox_count = 0;
     core->outbox_taken = 0;

@@ -62,27 +62,56 @@ learn_delay(struct core *core, struct job *job)
         return core->config.hedge_delay;
     }
     job->hedge_source = HEDGE_DELAY_LEARNED;
-    if (learned->probability < 1 && !rng_chance(&core->rng, learned->probability)) {
-        return duration_ns(-1); /* by lot: this one is not hedged */
+    double factor = 1 + LEARN_JITTER * (2 * rng_unit(&core->rng) - 1);
+    /* More while the bucket is full, less while it empties: a budget that is met on the
+     * average and never runs dry hedges the right ones, not those that come first. */
+    double fill = (double) core->budget.millionths / (double) core->budget.millionths_max;
+    double probability = learned->probability * (LEARN_STEER_MIN + LEARN_STEER * fill);
+    if (learned->probability < 1 && !rng_chance(&core->rng, probability)) {
+        factor *= LEARN_LOT_LATER; /* by lot: not yet */
     }
-    double jitter = 1 + LEARN_JITTER * (2 * rng_unit(&core->rng) - 1);
-    duration_t delay = duration_ns((int64_t) ((double) learned->delay.ns * jitter));
+    duration_t delay = duration_ns((int64_t) ((double) learned->delay.ns * factor));
     duration_t half = duration_ns(instant_until(core->now, job->deadline).ns / 2);
     return duration_min(delay, half);
+}
+
+bool
+learn_is_too_busy(const struct core *core, const struct job *job)
+{
+    if (job->hedge_source != HEDGE_DELAY_LEARNED || core->utilisation < LEARN_BUSY_MAX) {
+        return false;
+    }
+    const struct attempt *last = LIST_ENTRY(list_last(&job->attempts), struct attempt, on_job);
+    return instant_since(core->now, last->sent_at).ns <
+           LEARN_LATER * job->handler->learned.delay.ns;
+}
+
+/* An average over the last second or so, weighted by time. */
+void
+learn_utilisation(struct core *core, instant_t now)
+{
+    if (core->slots_count == 0) {
+        core->utilisation = 1;
+        return;
+    }
+    double share = (double) core->counters.attempts_live_count / core->slots_count;
+    double weight = duration_to_s(instant_since(now, core->now)) / LEARN_UTILISATION_S;
+    weight = weight > 1 ? 1 : weight;
+    core->utilisation += weight * ((share < 1 ? share : 1) - core->utilisation);
 }
 
 static void
 refresh(struct core *core, struct handler *handler)
 {
     struct learned *learned = &handler->learned;
-    if (instant_before(core->now, learned->refresh_at)) {
-        return;
-    }
-    learned->refresh_at = instant_add(
-        core->now, duration_ms(learned->is_known ? LEARN_EACH_MS : LEARN_FIRST_EACH_MS));
-    if (handler->sketch.done_count < core->config.hedge_samples_min) {
+    uint64_t samples_count = handler->sketch.done_count;
+    if (samples_count < core->config.hedge_samples_min ||
+        (instant_before(core->now, learned->refresh_at) &&
+            samples_count < learned->refresh_count)) {
         return; /* what was known stays */
     }
+    learned->refresh_at = instant_add(core->now, duration_ms(LEARN_EACH_MS));
+    learned->refresh_count = 2 * samples_count;
     struct curve *first = &core->curves[0];
     struct curve *copy = &core->curves[1];
     sketch_curve(&handler->sketch, core->now, first);

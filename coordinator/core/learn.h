@@ -11,6 +11,9 @@
  * so that a bad moment does not swing it.  Every use is jittered, so that the hedges of a
  * burst do not leave in one moment.
  *
+ * A learned hedge is refused while more than LEARN_BUSY_MAX of the slots are busy: there it
+ * would make others wait.  A delay that somebody set is taken at his word.
+ *
  * REJECTED   a timer for each handler: a handler that nobody calls needs no delay.
  * SOURCE     Kaler, He, Elnikety, Optimal Reissue Policies for Reducing Tail Latency, 2017.
  */
@@ -19,16 +22,25 @@
 
 #include "coordinator/core/state.h"
 
-#define LEARN_EACH_MS       1000
-#define LEARN_FIRST_EACH_MS 100 /* until the first one is known */
+#define LEARN_EACH_MS       1000 /* or as soon as there are twice as many samples */
+#define LEARN_STEER_MIN     0.8  /* of the probability, with an empty bucket */
+#define LEARN_STEER         0.4  /* more, with a full one */
+#define LEARN_LATER         4    /* delays old, a job is hedged though the slots are busy */
+#define LEARN_LOT_LATER     8    /* delays, until a job is hedged that the lot spared */
 #define LEARN_MOVE_MAX      1.25
 #define LEARN_JITTER        0.05
 #define LEARN_GAIN_MIN      0.05
-#define LEARN_RTTS_MIN      2
+#define LEARN_UTILISATION_S 1.0
+#define LEARN_BUSY_MAX      0.8
 
 /* A copy ended: note how long it took, or that it was not let finish. */
 void learn_from(struct core *core, const struct attempt *attempt);
 /* The delay of this job's next hedge; negative: none.  Sets the job's source. */
 duration_t learn_delay(struct core *core, struct job *job);
+/* The slots are so busy that a copy of a job which is merely a little late does more harm
+ * than good; one that is LEARN_LATER delays old is stuck, and is hedged all the same. */
+bool learn_is_too_busy(const struct core *core, const struct job *job);
+/* Follow the share of slots that are busy. */
+void learn_utilisation(struct core *core, instant_t now);
 
 #endif

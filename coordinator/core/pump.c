@@ -139,15 +139,18 @@ pump_want_hedge(struct core *core, struct job *job)
 static void
 pump_wanting(struct core *core)
 {
-    uint32_t looked_count = 0;
-    LIST_FOR_EACH(node, &core->wanting)
-    {
+    /* What waits for a slot: oldest first, it has the most to gain.  What waits for budget:
+     * newest first; else one bad moment makes every later hedge late, instead of a few. */
+    bool is_starved = core->is_starved;
+    core->is_starved = false;
+    struct list_node *node =
+        is_starved ? list_last(&core->wanting) : list_first(&core->wanting);
+    for (uint32_t i = 0; i < WANTING_SCAN_MAX && node != NULL; i++) {
         struct job *job = LIST_ENTRY(node, struct job, on_wanting);
-        if (looked_count++ >= WANTING_SCAN_MAX || core->sends_count >= SENDS_PER_STEP_MAX) {
+        node = is_starved ? list_prev(&core->wanting, node) : list_next(&core->wanting, node);
+        if (core->sends_count >= SENDS_PER_STEP_MAX ||
+            (!try_hedge(core, job) && core->is_starved)) {
             return;
-        }
-        if (!try_hedge(core, job) && job->hedge_refusal == HEDGE_BUDGET) {
-            return; /* empty for the others as well */
         }
     }
 }
@@ -161,7 +164,7 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
     if (instant_until(core->now, job->deadline).ns <= duration_ms(USEFUL_MS_MIN).ns) {
         return HEDGE_DEADLINE_TOO_CLOSE;
     }
-    if (heap_first(&job->handler->queue) != NULL) {
+    if (heap_first(&job->handler->queue) != NULL || learn_is_too_busy(core, job)) {
         return HEDGE_OVERLOAD;
     }
     struct worker *worker = roster_choose(core, job, CHOICE_FREE_SLOT);
@@ -169,6 +172,7 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
         return HEDGE_NO_SPARE_WORKER;
     }
     if (!PLANTED(budget) && !bucket_take(&core->budget)) {
+        core->is_starved = true;
         return HEDGE_BUDGET;
     }
     *ret_worker = worker;

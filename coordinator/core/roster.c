@@ -188,6 +188,11 @@ learn_handlers(struct core *core, struct worker *worker, const struct event_work
 static void
 count_handlers(struct core *core, const struct worker *worker, bool is_coming)
 {
+    if (is_coming) {
+        core->slots_count += worker->slots_count;
+    } else {
+        core->slots_count -= worker->slots_count;
+    }
     for (uint64_t mask = worker->handlers_mask; mask != 0; mask &= mask - 1) {
         struct handler *handler = &core->handlers[__builtin_ctzll(mask)];
         uint64_t bit = 1ull << handler->index;

@@ -68,6 +68,7 @@ struct learned {
     double probability; /* of a hedge for a job that is older than the delay */
     duration_t median;
     instant_t refresh_at;
+    uint64_t refresh_count; /* samples at which it is looked at before its time */
 };
 
 struct handler {
@@ -217,9 +218,13 @@ struct core {
     struct timer busy_timer; /* a worker that said BUSY may be asked again */
     instant_t busy_until;    /* the last of them */
 
+    uint32_t slots_count; /* of all workers that are up and not draining */
+    double utilisation;   /* of them, lately */
+
     bool needs_pump;     /* something may be sendable now */
     bool is_pump_behind; /* SENDS_PER_STEP_MAX was reached */
     bool is_draining;
+    bool is_starved; /* the last hedge that was asked for found no budget */
 
     /* For C3: what was charged and what earned it. */
     uint64_t primaries_count;

@@ -22,6 +22,7 @@ struct tail_setup {
     double rate_per_s; /* arrivals; 0: by load */
     double load;       /* of all slots */
     double budget;     /* extra copies for each primary */
+    uint32_t burst;
     uint32_t jobs_count;
     uint64_t seed;
     double stop_at_share; /* a worker stops when so many of the jobs came; 0: never */

@@ -32,7 +32,8 @@ static const struct workload workloads[] = {
 static void
 print_usage(FILE *out)
 {
-    fputs("usage: hedgerow-sim tail --workload NAME --policy NAME [--load R] [--budget PCT]\n"
+    fputs("usage: hedgerow-sim tail --workload NAME --policy NAME [--load R] [--budget PCT] "
+          "[--burst N]\n"
           "                         [--jobs N] [--seed S] [--service LAW] [--workers N]\n"
           "                         [--slots N]\n\n"
           "  Run N jobs of a workload through the core in virtual time and print one line of\n"
@@ -109,7 +110,7 @@ set_config(struct tail_setup *setup)
     config->handlers_max = 1;
     config->heartbeat = duration_s(1000000);
     config->hedge_ratio = setup->is_unbounded ? CORE_ATTEMPTS_MAX : setup->budget;
-    config->hedge_burst = setup->is_unbounded ? 1000000 : config->hedge_burst;
+    config->hedge_burst = setup->is_unbounded ? 1000000 : setup->burst;
 }
 
 static bool
@@ -146,6 +147,8 @@ parse_option(struct tail_setup *setup, const char *option, const char *value)
         setup->budget = number / 100;
     } else if (strcmp(option, "--jobs") == 0 && number >= 100) {
         setup->jobs_count = (uint32_t) number;
+    } else if (strcmp(option, "--burst") == 0 && number <= 1000000) {
+        setup->burst = (uint32_t) number;
     } else if (strcmp(option, "--seed") == 0) {
         setup->seed = (uint64_t) number;
     } else if (strcmp(option, "--workers") == 0 && number >= 1 && number <= 10000) {
@@ -183,6 +186,7 @@ tail_main(int argc, char **argv)
 {
     struct tail_setup setup = { .policy = "default",
         .budget = 0.05,
+        .burst = 10,
         .jobs_count = 200000,
         .seed = 1,
         .workers_count = 3,
