@@ -177,7 +177,9 @@ static void
 status_text(int status, char *text, size_t text_room)
 {
     if (WIFSIGNALED(status)) {
-        snprintf(text, text_room, "was killed by %s", strsignal(WTERMSIG(status)));
+        int signal_number = WTERMSIG(status);
+        snprintf(text, text_room, "was ended by signal %d (%s)", signal_number,
+            strsignal(signal_number));
     } else {
         snprintf(text, text_room, "ended with %d", WEXITSTATUS(status));
     }

@@ -14,8 +14,10 @@
 
 /* The name among those that exist which was meant. */
 static void
-hint_handler(struct hedgerow_client *client, const char *handler)
+hint_handler(
+    struct hedgerow_client *client, const char *handler, const struct hedgerow_reply *refusal)
 {
+    bool is_said = strstr(refusal->message, "did you mean") != NULL;
     struct hedgerow_reply reply;
     struct json *json = NULL;
     if (hedgerow_get(client, "/v1/handlers", HANDLERS_ASK_MS, &reply) == HEDGEROW_OK &&
@@ -30,7 +32,7 @@ hint_handler(struct hedgerow_client *client, const char *handler)
             }
         }
         const char *meant = nearest_word(&nearest);
-        if (meant != NULL) {
+        if (meant != NULL && !is_said) {
             out_hint("Did you mean '%s'?", meant);
         }
         if (json_count(handlers) == 0) {
@@ -62,7 +64,7 @@ hint_outcome(struct hedgerow_client *client, const struct options *options, cons
     switch (reply->outcome) {
     case HEDGEROW_NOT_FOUND:
         if (handler != NULL) {
-            hint_handler(client, handler);
+            hint_handler(client, handler, reply);
         } else {
             out_hint("The latest jobs:  hedgerow list");
         }
@@ -100,7 +102,11 @@ report_failure(struct hedgerow_client *client, const struct options *options,
     if (options->output == OUTPUT_JSON || options->output == OUTPUT_JSONL) {
         json_print_problem(reply, stdout);
     }
-    out_error("%s", reply->message);
+    if (strcmp(reply->code, "unknown-job") == 0 && reply->job_id[0] != '\0') {
+        out_error("no job %s: %s", reply->job_id, reply->message);
+    } else {
+        out_error("%s", reply->message);
+    }
     hint_outcome(client, options, handler, reply);
     if (reply->job_id[0] != '\0' && handler != NULL && reply->http_status != 0) {
         out_hint("What happened:    hedgerow explain %s", reply->job_id);

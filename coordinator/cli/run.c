@@ -8,6 +8,7 @@
 #include "coordinator/cli/job_view.h"
 #include "coordinator/cli/json_print.h"
 #include "coordinator/cli/out.h"
+#include "coordinator/cli/progress.h"
 #include "coordinator/cli/report.h"
 #include "coordinator/cli/signals.h"
 #include "coordinator/cli/state.h"
@@ -184,8 +185,12 @@ run_one(struct run_options *options)
     options->call.job_id = job_id;
     options->call.interrupt = interrupt;
 
+    char waiting[96];
+    snprintf(waiting, sizeof waiting, "waiting for job %s", job_id);
+    struct progress *progress = progress_start(waiting, options->common.is_quiet);
     struct hedgerow_reply reply;
     enum hedgerow_outcome outcome = hedgerow_invoke(client, &options->call, &reply);
+    progress_stop(progress);
     state_save_last(reply.job_id, hedgerow_client_server(client));
     int exit_code = CLI_INTERRUPTED;
     if (outcome == HEDGEROW_OK) {

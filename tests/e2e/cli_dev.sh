@@ -36,7 +36,7 @@ has "$out" '"state": "SUCCEEDED"'
 
 ask 3 run sha265 hello
 has "$err" "sha265"
-has "$err" "Did you mean 'sha256'?"
+has "$err" "did you mean 'sha256'?"
 
 began=$(date +%s%N)
 ask 124 run sleep 10s --timeout 300ms
@@ -114,6 +114,7 @@ expect 0 wait "$job" <<END
 $job  SUCCEEDED
 END
 ask 3 get 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44
+has "$err" "no job 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44: "
 ask 0 health --ready
 ask 0 health --worker=worker-1
 ask 6 health --worker=worker-9
@@ -168,7 +169,7 @@ kill -9 "$first"
 wait_until another
 wait_until live
 ask 0 run echo again
-has "$(cat "$work/dev.log")" "was killed by Killed; starting it again"
+has "$(cat "$work/dev.log")" "was ended by signal 9 (Killed); starting it again"
 renewed() {
     . "$work/dev.state" && [ "$coordinator_pid" != "$old" ] && [ "$coordinator_pid" != 0 ]
 }
