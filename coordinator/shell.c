@@ -220,7 +220,6 @@ shell_link_port(const struct shell *shell)
 uint64_t
 shell_memory_size_max(const struct shell_config *config)
 {
-    uint64_t per_connection = (uint64_t) config->input_size_max + 64 * 1024;
-    return core_memory_size(&config->core) + config->bytes_max +
-           config->http_connections_max * per_connection;
+    const struct api_config api = { .connections_max = config->http_connections_max };
+    return core_memory_size(&config->core) + config->bytes_max + api_memory_size_max(&api);
 }

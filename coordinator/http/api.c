@@ -50,6 +50,18 @@ api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
 
 /* ---- life ----------------------------------------------------------------------------- */
 
+#define HELD_MAX_DEFAULT (256u << 20)
+
+uint64_t
+api_memory_size_max(const struct api_config *config)
+{
+    uint64_t slots = (uint64_t) config->connections_max + API_SPARE_SLOTS;
+    uint64_t held_max = config->limits.held_max;
+    /* Unread bytes overshoot by what libevent reads at once. */
+    return slots * (sizeof(struct conn) + API_READ_SIZE_MAX + 16384) +
+           (held_max > 0 ? held_max : HELD_MAX_DEFAULT);
+}
+
 static void
 set_limits(struct api *api)
 {
@@ -60,6 +72,7 @@ set_limits(struct api *api)
         .idle_time = limits->idle_time.ns > 0 ? limits->idle_time : duration_s(30),
         .window_time = limits->window_time.ns > 0 ? limits->window_time : duration_s(10),
         .linger_time = limits->linger_time.ns > 0 ? limits->linger_time : duration_s(5),
+        .held_max = limits->held_max > 0 ? limits->held_max : HELD_MAX_DEFAULT,
         .rate_min = limits->rate_min > 0 ? limits->rate_min : 8192,
         .peer_max = limits->peer_max > 0 ? limits->peer_max
                     : quarter > 64       ? quarter

@@ -12,7 +12,8 @@
  * THREADS    all on the loop thread.
  * OWNERSHIP  api_submit's strings are borrowed for the call; its input moves to the shell
  *            when it is accepted (free()).
- * MEMORY     connections × (header + body caps), see enum api limits; typed refusals.
+ * MEMORY     api_memory_size_max(): a slot and unread bytes for each connection, and held_max
+ *            for all bodies and answers together; past it, typed refusals
  */
 #ifndef COORDINATOR_HTTP_API_H
 #define COORDINATOR_HTTP_API_H
@@ -77,6 +78,7 @@ struct api_limits {
                              * under way; 10 s */
     duration_t linger_time; /* to read an answer after which we close; 5 s */
     uint32_t rate_min;      /* bytes/s; 8192 */
+    uint64_t held_max;      /* bytes of bodies that come in and answers that leave; 256 MiB */
     uint32_t peer_max; /* connections of one address that is not our own; a quarter of all */
 };
 
@@ -88,6 +90,8 @@ struct api_config {
     struct api_limits limits;
 };
 
+/* The bound of what the front end holds, libevent's and the kernel's buffers aside. */
+uint64_t api_memory_size_max(const struct api_config *config);
 /* Errors: INVALID (listen), IN_USE, PERMISSION, NO_MEMORY. */
 err_t api_new(struct loop *loop, const struct api_config *config,
     const struct api_backend *backend, struct api **ret_api) MUST_USE;

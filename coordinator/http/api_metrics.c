@@ -78,7 +78,8 @@ static void
 write_connections(struct api *api)
 {
     static const char *const refusals[API_REFUSALS_COUNT] = { "full", "peer", "no_memory" };
-    static const char *const cuts[DEADLINES_COUNT] = { [DEADLINE_HEAD] = "head",
+    static const char *const cuts[DEADLINES_COUNT] = { [DEADLINE_NONE] = "room",
+        [DEADLINE_HEAD] = "head",
         [DEADLINE_IDLE] = "idle",
         [DEADLINE_BODY] = "body",
         [DEADLINE_WRITE] = "write",
@@ -86,15 +87,17 @@ write_connections(struct api *api)
     struct out *out = &api->out;
     family(out, "hedgerow_http_connections", "gauge", "Open connections.");
     out_format(out, "hedgerow_http_connections %" PRIu32 "\n", api->open_count);
+    family(out, "hedgerow_http_held_bytes", "gauge", "Bodies coming in, answers leaving.");
+    out_format(out, "hedgerow_http_held_bytes %" PRIu64 "\n", api->held_size);
     family(out, "hedgerow_http_connections_refused_total", "counter", "By reason.");
     for (unsigned i = 0; i < API_REFUSALS_COUNT; i++) {
         out_format(out, "hedgerow_http_connections_refused_total{reason=\"%s\"} %" PRIu64 "\n",
             refusals[i], api->refused_count[i]);
     }
     family(out, "hedgerow_http_connections_cut_total", "counter",
-        "Closed because the client was late with something.");
-    for (unsigned i = DEADLINE_NONE + 1; i < DEADLINES_COUNT; i++) {
-        out_format(out, "hedgerow_http_connections_cut_total{late=\"%s\"} %" PRIu64 "\n",
+        "Closed because the client was late with something, or for room.");
+    for (unsigned i = 0; i < DEADLINES_COUNT; i++) {
+        out_format(out, "hedgerow_http_connections_cut_total{reason=\"%s\"} %" PRIu64 "\n",
             cuts[i], api->cut_count[i]);
     }
     family(out, "hedgerow_http_clients_gone_total", "counter",

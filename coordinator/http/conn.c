@@ -7,9 +7,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BODY_FIRST_ROOM 4096
+#define BODY_FIRST_ROOM (32 * 1024)
 
 /* ---- the end of a connection ---------------------------------------------------------- */
+
+bool
+conn_count_held(struct conn *conn)
+{
+    struct api *api = conn->api;
+    size_t size = (conn->body != NULL ? conn->body_room : 0) +
+                  (conn->net != NULL ? net_conn_unsent(conn->net) : 0);
+    api->held_size = api->held_size - conn->held_size + size;
+    conn->held_size = size;
+    return api->held_size <= api->config.limits.held_max;
+}
 
 static void
 forget_request(struct conn *conn)
@@ -34,6 +45,7 @@ conn_close(struct conn *conn)
     conn->wait_timer = NULL;
     net_conn_free(conn->net);
     conn->net = NULL;
+    (void) conn_count_held(conn);
     conn->state = CONN_FREE;
     api->open_count -= conn->is_refused ? 0 : 1;
     conn->next = api->free;
@@ -244,17 +256,39 @@ end_request(struct conn *conn)
     }
 }
 
-/* The body comes in pieces: keep the head, for it leaves the buffer before them. */
+/* false: answered, and closed. */
+static bool
+set_body_room(struct conn *conn, size_t room)
+{
+    uint64_t others_size = conn->api->held_size - conn->held_size;
+    uint8_t *body = NULL;
+    if (others_size + room <= conn->api->config.limits.held_max) {
+        body = realloc(conn->body, room);
+    }
+    if (body == NULL) {
+        reply_no_memory(conn);
+        return false;
+    }
+    conn->body = body;
+    conn->body_room = room;
+    (void) conn_count_held(conn);
+    return true;
+}
+
+/* The body comes in pieces: keep the head, for it leaves the buffer before them.  Room is
+ * made as bytes come in: to announce a megabyte is cheap. */
 static bool
 begin_body(struct conn *conn, const uint8_t *head)
 {
     const struct codec *codec = &conn->codec;
     uint64_t plain_size = codec_body_plain_size(codec);
-    conn->body_room = plain_size > 0 ? (size_t) plain_size : BODY_FIRST_ROOM;
+    size_t room = plain_size > BODY_FIRST_ROOM ? BODY_FIRST_ROOM : (size_t) plain_size;
     conn->head = malloc(codec->head_size);
-    conn->body = malloc(conn->body_room);
-    if (conn->head == NULL || conn->body == NULL) {
+    if (conn->head == NULL) {
         reply_no_memory(conn);
+        return false;
+    }
+    if (!set_body_room(conn, room > 0 ? room : BODY_FIRST_ROOM)) {
         return false;
     }
     memcpy(conn->head, head, codec->head_size);
@@ -332,24 +366,21 @@ grow_body(struct conn *conn, size_t size)
     while (room - conn->body_size < size) {
         room *= 2;
     }
-    if (room == conn->body_room) {
-        return true;
+    /* Of a body whose length is known, the last step is no larger than it. */
+    uint64_t whole_size = conn->body_size + codec_body_plain_size(&conn->codec);
+    if (!conn->codec.is_chunked && room > whole_size) {
+        room = (size_t) whole_size;
     }
-    uint8_t *body = realloc(conn->body, room);
-    if (body == NULL) {
-        reply_no_memory(conn);
-        return false;
-    }
-    conn->body = body;
-    conn->body_room = room;
-    return true;
+    return room == conn->body_room || set_body_room(conn, room);
 }
 
 /* Straight from the socket into the body, as long as no framing stands in between. */
 static bool
 read_plain(struct conn *conn, uint64_t size)
 {
-    size_t wanted = size < API_UNSENT_SIZE_MAX ? (size_t) size : API_UNSENT_SIZE_MAX;
+    /* No more room than has been filled before: who sends slowly holds little. */
+    size_t turn = conn->body_size > BODY_FIRST_ROOM ? conn->body_size : BODY_FIRST_ROOM;
+    size_t wanted = size < turn ? (size_t) size : turn;
     if (!grow_body(conn, wanted)) {
         return false;
     }
@@ -420,11 +451,12 @@ drop_overflow(struct conn *conn)
     }
 }
 
-/* It asks faster than it reads: it is not asked for more until it has read. */
+/* A client that asks faster than it reads is not read from until it has. */
 static void
-update_pause(struct conn *conn)
+settle(struct conn *conn)
 {
     if (conn->state != CONN_FREE) {
+        (void) conn_count_held(conn);
         bool is_full = conn->state == CONN_HEAD &&
                        net_conn_unread(conn->net) >= API_READ_SIZE_MAX &&
                        net_conn_unsent(conn->net) > API_UNSENT_SIZE_MAX;
@@ -458,7 +490,7 @@ conn_process(struct conn *conn)
         }
     }
     conn->in_process = false;
-    update_pause(conn);
+    settle(conn);
     conn_update_deadline(conn);
 }
 

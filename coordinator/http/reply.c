@@ -223,6 +223,9 @@ reply_send(struct conn *conn, const struct reply *reply)
     conn->written_size += head.size + (has_body ? reply->body.size : 0);
     if (net_conn_write(conn->net, parts, has_body ? 2 : 1) != ERR_OK) {
         conn_close(conn); /* half an answer is none */
+    } else if (!conn_count_held(conn) && net_conn_unsent(conn->net) > API_UNSENT_SIZE_MAX) {
+        conn->api->cut_count[DEADLINE_NONE]++;
+        conn_close(conn); /* of all the slow readers, this one is over */
     } else if (conn->must_close) {
         conn_finish(conn);
     }

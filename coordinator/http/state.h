@@ -54,7 +54,7 @@ enum conn_state {
 
 /* Why a connection has a time until which something must have happened. */
 enum conn_deadline {
-    DEADLINE_NONE,
+    DEADLINE_NONE, /* counts those that were cut for room */
     DEADLINE_HEAD, /* absolute, from its first byte */
     DEADLINE_IDLE,
     DEADLINE_BODY,  /* a window in which enough must come in */
@@ -101,6 +101,7 @@ struct conn {
     size_t body_size;
     size_t body_room;
     size_t lingered_size;
+    size_t held_size;   /* body and unsent bytes, as counted in api->held_size */
     struct codec codec; /* last: only its beginning is reset */
 };
 
@@ -128,6 +129,7 @@ struct api {
     struct conn *conns;
     uint32_t conns_count; /* slots, the spare ones too */
     uint32_t open_count;
+    uint64_t held_size; /* of all connections, at most limits.held_max and one answer */
     struct conn *free;
     struct conn_list deadlines[DEADLINES_COUNT];
     uint64_t ticket_last;
@@ -158,6 +160,8 @@ struct request {
 void conn_accept(void *user, int fd, const struct net_peer *peer);
 void conn_process(struct conn *conn);
 void conn_close(struct conn *conn);
+/* Count anew what it holds.  false: all together hold too much. */
+bool conn_count_held(struct conn *conn);
 /* Nothing more is read from it: send what is there, then close. */
 void conn_finish(struct conn *conn);
 /* A ticket for the shell; it must be stopped again before the connection is closed. */

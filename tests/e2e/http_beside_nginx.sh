@@ -11,7 +11,12 @@ nginx=$(command -v nginx || command -v /usr/sbin/nginx || true)
 
 work=$(mktemp -d)
 pids=()
-trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; rm -rf "$work"' EXIT
+stop_all() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait
+    rm -rf "$work"
+}
+trap stop_all EXIT
 
 fail() { echo "FAIL: $*"; exit 1; }
 

@@ -121,11 +121,50 @@ conn_slow_reader_is_cut(void)
     while (!is_cut && !instant_reached(clock_now(), until)) {
         struct answer answer = fake_ask(&fake, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
         is_cut = answer.body != NULL &&
-                 strstr(answer.body, "connections_cut_total{late=\"write\"} 1") != NULL;
+                 strstr(answer.body, "connections_cut_total{reason=\"write\"} 1") != NULL;
         answer_free(&answer);
     }
     CU_ASSERT_TRUE(is_cut);
     client_close(&client);
+    free(bytes);
+    fake_stop(&fake);
+}
+
+/* GOAL    the bodies of all connections together are bounded: past it, 503 and a time to come
+ *         back; what was held is given back. */
+static void
+conn_bodies_share_one_bound(void)
+{
+    static const char head[] =
+        "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1048576\r\n\r\n";
+    struct fake fake;
+    struct client clients[4];
+    char *bytes = new_bytes(FAKE_INPUT_MAX);
+    unsigned refused_count = 0;
+    fake_start(&fake, 0, (struct api_limits){ .held_max = 2 * FAKE_INPUT_MAX });
+    for (unsigned i = 0; i < ARRAY_COUNT(clients); i++) {
+        fake_connect(&clients[i], &fake);
+        client_send(&clients[i], head);
+        client_send_sized(&clients[i], bytes, FAKE_INPUT_MAX - 1); /* all but one byte */
+    }
+    /* The good ones wait for their last byte; the refused ones have an answer. */
+    for (unsigned i = 0; i < ARRAY_COUNT(clients); i++) {
+        client_send(&clients[i], "x");
+        struct answer answer = client_answer(&clients[i]);
+        if (answer.status == 503) {
+            refused_count++;
+            CU_ASSERT_PTR_NOT_NULL(answer_header(&answer, "Retry-After"));
+        } else {
+            ASSERT_I64_EQ(answer.status, 200);
+        }
+        answer_free(&answer);
+        client_close(&clients[i]);
+    }
+    CU_ASSERT_TRUE(refused_count >= 1);
+    CU_ASSERT_TRUE(refused_count <= 3);
+    struct answer answer = fake_ask(&fake, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
+    CU_ASSERT_TRUE(has(&answer, "hedgerow_http_held_bytes 0\n"));
+    answer_free(&answer);
     free(bytes);
     fake_stop(&fake);
 }
@@ -241,6 +280,7 @@ static const struct test tests[] = {
     TEST(conn_slow_body_gets_408),
     TEST(conn_idle_connection_is_closed_silently),
     TEST(conn_slow_reader_is_cut),
+    TEST(conn_bodies_share_one_bound),
     TEST(conn_full_house_is_told_so),
     TEST(conn_four_hundred_wait_at_once),
     TEST(conn_no_descriptor_left_is_survived),
