@@ -16,7 +16,7 @@
  *
  * Timers: who goes idle beside a sleeping poller tells it if it has an earlier timer.
  *
- * TEST  tests/stress/stress_sched_park.c, tests/models/sched_park.pml
+ * TEST  tests/stress/stress_sched_park.c, tests/models/sched_idle.pml
  */
 #include "worker/sched/idle.h"
 
