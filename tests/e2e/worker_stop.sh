@@ -134,7 +134,11 @@ wait $run
 start_worker
 hedgerow run sleep 500ms -o none >"$work/run" 2>&1 &
 run=$!
-is_running() { hedgerow list --state RUNNING | grep -q sleep; }
+is_running() {
+    local race
+    race=$(hedgerow explain --last)
+    [[ $race == *" sleep "*"copy 1 started"* ]]
+}
 wait_until is_running
 kill -TERM $worker
 wait $worker
