@@ -124,7 +124,7 @@ has "$out" "coordinator 0."
 
 # ---- hand over, wait, fetch --------------------------------------------------------------
 
-ask 0 submit sleep 200ms
+ask 0 submit sleep 30s
 job=$out
 expect 1 result "$job" <<END
 ! hedgerow result: job $job is not over yet
@@ -133,9 +133,11 @@ END
 expect 124 wait "$job" --timeout 1ms <<END
 ! hedgerow wait: job $job is not over yet
 END
-expect 0 wait "$job" <<END
-$job  SUCCEEDED
+ask 0 cancel "$job"
+expect 5 wait "$job" <<END
+$job  CANCELLED
 END
+ask 5 result "$job"
 ask 0 submit sha256 hello
 job=$out
 expect 0 wait "$job" --any -o none </dev/null
