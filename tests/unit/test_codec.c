@@ -323,6 +323,31 @@ codec_knows_who_keeps_the_connection(void)
     free(player);
 }
 
+/* What may be read past the codec, straight from the socket. */
+static void
+codec_plain_size_leaves_framing_alone(void)
+{
+    struct player *player =
+        play_head("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n");
+    CU_ASSERT_EQUAL(codec_body_plain_size(&player->codec), 9);
+    codec_body_took(&player->codec, 4);
+    CU_ASSERT_EQUAL(codec_body_plain_size(&player->codec), 5);
+    free(player);
+    player = play_head("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    CU_ASSERT_EQUAL(codec_body_plain_size(&player->codec), 0);
+    size_t used = 0;
+    struct slice data;
+    const uint8_t *chunk = (const uint8_t *) "a\r\n";
+    CU_ASSERT_EQUAL(codec_body(&player->codec, chunk, 3, &used, &data), CODEC_MORE);
+    CU_ASSERT_EQUAL(codec_body_plain_size(&player->codec), 10);
+    codec_body_took(&player->codec, 10);
+    CU_ASSERT_EQUAL(codec_body_plain_size(&player->codec), 0);
+    chunk = (const uint8_t *) "\r\n0\r\n\r\n";
+    CU_ASSERT_EQUAL(codec_body(&player->codec, chunk, 7, &used, &data), CODEC_END);
+    CU_ASSERT_EQUAL(player->codec.body_size, 10);
+    free(player);
+}
+
 static void
 codec_each_refusal_has_words(void)
 {
@@ -345,6 +370,7 @@ static const struct test tests[] = {
     TEST(codec_body_reaches_its_limit),
     TEST(codec_finds_headers_in_any_case),
     TEST(codec_knows_who_keeps_the_connection),
+    TEST(codec_plain_size_leaves_framing_alone),
     TEST(codec_each_refusal_has_words),
 };
 TEST_MAIN("codec", tests)
