@@ -181,9 +181,16 @@ no_process() { [ -z "$(processes "$1")" ]; }
 stop() { # NAME: SIGTERM, and it must end by itself with 0
     local name=$1 pid=${PID[$1]:-} code=0
     [ -n "$pid" ] || return 0
-    kill -TERM "$pid" 2>/dev/null
+    # In this order: a SIGCONT later would take away the SIGSTOP by which LeakSanitizer, at
+    # the process's end, stops its threads, and it would wait for ever.
     kill -CONT "$pid" 2>/dev/null
+    kill -TERM "$pid" 2>/dev/null
     if ! wait_until "$name ends on SIGTERM" 40 dies_early "$name"; then
+        # Where it hangs: each thread's name, where it waits, and its state.
+        (cd "/proc/$pid/task" && for task in *; do
+            echo "    $(tr '\n\0' '  ' <"$task/comm") $(cat "$task/wchan")" \
+                "$(sed -n 's/^State:\t//p' "$task/status")"
+        done)
         kill -KILL "$pid" 2>/dev/null
     fi
     wait "$pid" 2>/dev/null || code=$?
