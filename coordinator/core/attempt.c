@@ -89,6 +89,7 @@ count_sent(struct core *core, struct job *job, enum attempt_kind kind)
     }
     if (kind == ATTEMPT_HEDGE) {
         job->was_hedged = true;
+        core->hedges_live_count++;
     }
     job->live_count++;
     job->state = JOB_RUNNING;
@@ -121,6 +122,12 @@ attempt_cancel(struct core *core, struct attempt *attempt, enum cancel_cause cau
     CHECK(cause != CAUSE_NONE);
     attempt->cancel_cause = cause;
     attempt->cancel_sent_at = core->now;
+    if (attempt->kind == ATTEMPT_HEDGE) {
+        core->hedges_live_count--;
+        if (cause == CAUSE_LOST_RACE) {
+            learn_yield(attempt->job->handler, /* did_win= */ false);
+        }
+    }
     core_arm(core, &attempt->ack_timer, instant_add(core->now, core->config.cancel_ack_max));
     core->counters.cancels_sent_count[cause]++;
     core->cancels_pending_count++;
@@ -145,6 +152,11 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
     if (attempt->cancel_cause != CAUSE_NONE) {
         attempt->state = state;
         count_cancel(core, attempt);
+    } else if (attempt->kind == ATTEMPT_HEDGE) {
+        core->hedges_live_count--;
+        if (state == ATTEMPT_WON) {
+            learn_yield(job->handler, /* did_win= */ true);
+        }
     }
     attempt->state = state;
     attempt->is_live = false;

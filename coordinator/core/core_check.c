@@ -151,6 +151,7 @@ core_check(const struct core *core)
     uint64_t earned = (uint64_t) core->config.hedge_burst * BUCKET_TOKEN +
                       core->primaries_count * (uint64_t) core->budget.millionths_per_deposit;
     CHECK(charged <= earned);
+    CHECK(core->hedges_live_count <= core->counters.attempts_live_count);
     CHECK(core->budget.millionths >= 0);
     CHECK(core->budget.millionths <= core->budget.millionths_max);
 }

@@ -86,6 +86,37 @@ learn_is_too_busy(const struct core *core, const struct job *job)
            LEARN_LATER * job->handler->learned.delay.ns;
 }
 
+void
+learn_yield(struct handler *handler, bool did_win)
+{
+    struct yield *yield = &handler->yield;
+    if (yield->count < YIELD_WINDOW) {
+        yield->count++;
+    }
+    yield->rate += ((did_win ? 1 : 0) - yield->rate) / yield->count;
+    if (yield->count == YIELD_WINDOW && yield->rate < YIELD_STOP) {
+        yield->is_throttled = true;
+    } else if (yield->rate > YIELD_RESUME) {
+        yield->is_throttled = false;
+    }
+}
+
+bool
+learn_spares_hedge(const struct core *core, struct handler *handler)
+{
+    struct yield *yield = &handler->yield;
+    uint64_t primaries_count = handler->counts.attempts_count[ATTEMPT_PRIMARY];
+    if (!yield->is_throttled) {
+        return false;
+    }
+    if (primaries_count < yield->probe_at) {
+        return true;
+    }
+    double share = YIELD_PROBE_SHARE * core->config.hedge_ratio;
+    yield->probe_at = primaries_count + (share > 1e-4 ? (uint64_t) (1 / share) : 10000);
+    return false;
+}
+
 /* An average over the last second or so, weighted by time. */
 void
 learn_utilisation(struct core *core, instant_t now)

@@ -37,6 +37,11 @@
 void learn_from(struct core *core, const struct attempt *attempt);
 /* The delay of this job's next hedge; negative: none.  Sets the job's source. */
 duration_t learn_delay(struct core *core, struct job *job);
+/* A hedge's race is over: did it win? */
+void learn_yield(struct handler *handler, bool did_win);
+/* This handler's hedges hardly ever win: only few are let through, to see whether that
+ * changed. */
+bool learn_spares_hedge(const struct core *core, struct handler *handler);
 /* The slots are so busy that a copy of a job which is merely a little late does more harm
  * than good; one that is LEARN_LATER delays old is stuck, and is hedged all the same. */
 bool learn_is_too_busy(const struct core *core, const struct job *job);

@@ -171,6 +171,14 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
     if (worker == NULL) {
         return HEDGE_NO_SPARE_WORKER;
     }
+    uint32_t hedges_max =
+        (uint32_t) (HEDGES_LIVE_SHARE * (double) core->counters.attempts_live_count);
+    if (core->hedges_live_count >= HEDGES_LIVE_MIN && core->hedges_live_count >= hedges_max) {
+        return HEDGE_BUDGET; /* too many at once; asked again when one ends */
+    }
+    if (learn_spares_hedge(core, job->handler)) {
+        return HEDGE_NOT_PAYING_OFF;
+    }
     if (!PLANTED(budget) && !bucket_take(&core->budget)) {
         core->is_starved = true;
         return HEDGE_BUDGET;
@@ -187,7 +195,8 @@ try_hedge(struct core *core, struct job *job)
     enum hedge_refusal refusal = find_rival(core, job, &worker);
     if (refusal != HEDGE_NOT_REFUSED) {
         pump_refuse_hedge(core, job, refusal);
-        if (refusal == HEDGE_NOT_IDEMPOTENT || refusal == HEDGE_DEADLINE_TOO_CLOSE) {
+        if (refusal == HEDGE_NOT_IDEMPOTENT || refusal == HEDGE_DEADLINE_TOO_CLOSE ||
+            refusal == HEDGE_NOT_PAYING_OFF) {
             list_remove(&core->wanting, &job->on_wanting);
         }
         return false;

@@ -42,7 +42,13 @@
 #define HEDGES_BUSY_MAX     3 /* hedges refused as busy before the job stops asking */
 #define WANTING_SCAN_MAX    8 /* hedges that wait for room, looked at in one step */
 #define CHOICE_SCAN_MAX     32
-#define BUSY_SHUN_MS        5 /* a worker that said BUSY is left alone for so long */
+#define YIELD_WINDOW        200  /* hedges over which winning is judged */
+#define YIELD_STOP          0.05 /* fewer winners than this: most hedges are spared */
+#define YIELD_RESUME        0.10
+#define YIELD_PROBE_SHARE   0.25 /* of the budget, to see whether that changed */
+#define HEDGES_LIVE_MIN     4    /* at once, whatever else is in flight */
+#define HEDGES_LIVE_SHARE   0.2  /* of all copies in flight */
+#define BUSY_SHUN_MS        5    /* a worker that said BUSY is left alone for so long */
 #define BACKOFF_MS_MAX      100
 #define SUSPECT_MISSED      1.5 /* heartbeats */
 
@@ -71,6 +77,14 @@ struct learned {
     uint64_t refresh_count; /* samples at which it is looked at before its time */
 };
 
+/* Whether a handler's hedges win: an average over the last YIELD_WINDOW of them. */
+struct yield {
+    double rate;
+    uint32_t count; /* seen so far, up to the window */
+    bool is_throttled;
+    uint64_t probe_at; /* primaries, at which the next one is let through */
+};
+
 struct handler {
     char name[CORE_NAME_SIZE_MAX];
     uint32_t index;
@@ -79,6 +93,7 @@ struct handler {
     uint32_t cpu_count;
     struct heap queue;
     struct learned learned;
+    struct yield yield;
     struct sketch sketch;        /* of first copies, retries and replacements */
     struct sketch copies_sketch; /* of hedges and races */
     struct handler_view counts;  /* name and flags are filled in when asked for */
@@ -218,8 +233,9 @@ struct core {
     struct timer busy_timer; /* a worker that said BUSY may be asked again */
     instant_t busy_until;    /* the last of them */
 
-    uint32_t slots_count; /* of all workers that are up and not draining */
-    double utilisation;   /* of them, lately */
+    uint32_t hedges_live_count; /* not told to stop */
+    uint32_t slots_count;       /* of all workers that are up and not draining */
+    double utilisation;         /* of them, lately */
 
     bool needs_pump;     /* something may be sendable now */
     bool is_pump_behind; /* SENDS_PER_STEP_MAX was reached */

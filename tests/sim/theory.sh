@@ -49,7 +49,8 @@ for rho in $loads; do
             BEGIN {
                 off = mean / 1000 / exact - 1
                 allowed = (rho > .85 ? .03 : .01) + 3 * 2 / (1 - rho) / sqrt(jobs)
-                printf "%-10s load %s: %.4f, theory %.4f (%+.2f %%)\n", what, rho, mean / 1000, exact, 100 * off
+                printf "%-10s load %s: %.4f, theory %.4f (%+.2f %%)\n", what, rho,
+                    mean / 1000, exact, 100 * off
                 exit !(off < allowed && off > -allowed)
             }' || { echo "outside of its bound"; worst=1; }
     done

@@ -126,7 +126,35 @@ learn_busy_slots_spare_the_copy(void)
     fixture_fini(&fx);
 }
 
+/* GOAL    hedges that never win are throttled to a few probes, and told as not paying off.
+ * METHOD  every hedge loses: the primary answers one millisecond after it left. */
+static void
+learn_hedges_that_never_win_are_throttled(void)
+{
+    struct core_config config;
+    fixture_config(&config);
+    config.hedge_ratio = 1;
+    struct fixture fx;
+    learn_init(&fx, &config);
+    for (uint32_t job = 0; job < 1000; job++) {
+        fixture_submit_hedged(&fx, job, 10);
+        uint32_t link = fixture_sent_to(&fx, 0);
+        fixture_advance_ms(&fx, 11);
+        struct job_view view = fixture_view(&fx, job);
+        fixture_reply(&fx, fixture_ref(link, job, 1), REPLY_OK, 1);
+        if (view.attempts_count == 2) {
+            uint32_t rival = (uint32_t) (view.attempts[1].worker[1] - '0');
+            fixture_ack(&fx, fixture_ref(rival, job, 2), FATE_STOPPED);
+        }
+    }
+    struct handler_view handler = fixture_handler(&fx, "safe");
+    ASSERT_I64_EQ(handler.attempts_count[ATTEMPT_HEDGE], 200 + 200); /* then one of four */
+    ASSERT_I64_EQ(handler.hedges_refused_count[HEDGE_NOT_PAYING_OFF], 600);
+    fixture_fini(&fx);
+}
+
 static const struct test tests[] = {
+    TEST(learn_hedges_that_never_win_are_throttled),
     TEST(learn_delay_comes_with_enough_samples),
     TEST(learn_own_delay_goes_first),
     TEST(learn_delay_is_damped),
