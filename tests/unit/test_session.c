@@ -55,14 +55,14 @@ capture(struct fixture *fx, struct end *from, uint8_t *bytes)
 
 /* GOAL    no byte of the handshake can be changed on its way: not the epoch, not the
  *         versions, not needs_token, not a slot count.
- * METHOD  flip each bit of each frame, in a fresh pair of sessions. */
+ * METHOD  flip a bit of each byte of each frame, in a fresh pair of sessions. */
 static void
 session_changed_handshake_is_refused(void)
 {
     static uint8_t bytes[WIRE_FRAME_SIZE_UNAUTH_MAX];
     for (unsigned which = 0; which < 3; which++) {
         size_t size = 1;
-        for (size_t bit = 0; bit < 8 * size; bit++) {
+        for (size_t byte = 0; byte < size; byte++) {
             struct fixture *fx = fixture_new(
                 &(struct options){ .coordinator_token = token, .worker_token = token });
             struct end *from = which == 1 ? &fx->worker : &fx->coordinator;
@@ -77,7 +77,7 @@ session_changed_handshake_is_refused(void)
             if (which == 2) { /* a PING stands behind the WELCOME */
                 size = WIRE_HEADER_SIZE + bytes[0];
             }
-            bytes[bit / 8] ^= (uint8_t) (1 << bit % 8);
+            bytes[byte] ^= (uint8_t) (1 << byte % 8);
             deliver(fx, to, bytes, size);
             settle(fx);
             CU_ASSERT_FALSE(session_is_up(fx->worker.session));
