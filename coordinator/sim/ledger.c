@@ -9,7 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
+static void spoke(struct world *world, worker_link_t link);
+static void expect_answer(
+    struct world *world, const struct sim_job *job, enum job_state state, blob_t blob);
+static void expect_reply(struct world *world, const struct event_reply *reply);
 static void expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing);
+static void take_submit(struct world *world);
+static void check_kind(struct world *world, const struct sim_job *job, enum attempt_kind kind);
+static void
+check_room(struct world *world, const struct sim_job *job, const struct core_command *command);
+static void check_expected(struct world *world);
+static void check_families(struct world *world);
+static void check_silence(struct world *world);
 static void
 take_answer(struct world *world, struct sim_job *job, const struct core_command *command);
 static void
@@ -63,12 +74,19 @@ end_copy(struct world *world, struct copy *copy)
 void
 ledger_expect(struct world *world, const struct core_event *event)
 {
+    world->expected = (struct expectation){ .must = MUST_NOTHING };
+    world->answers_count = 0;
     switch (event->kind) {
     case EVENT_REPLY:
-        expect_end(world, &event->reply.ref, event->reply.status == REPLY_EXPIRED);
+        spoke(world, event->reply.ref.link);
+        expect_reply(world, &event->reply);
         return;
-    case EVENT_BUSY: expect_end(world, &event->ref, true); return;
+    case EVENT_BUSY:
+        spoke(world, event->ref.link);
+        expect_end(world, &event->ref, true);
+        return;
     case EVENT_CANCEL_ACK: {
+        spoke(world, event->cancel_ack.ref.link);
         const struct copy *copy = ledger_copy(world, &event->cancel_ack.ref);
         if (copy != NULL && copy->is_live && !instant_is_never(copy->told_at)) {
             expect_end(world, &event->cancel_ack.ref, false);
@@ -78,21 +96,64 @@ ledger_expect(struct world *world, const struct core_event *event)
     case EVENT_WORKER_DOWN: ledger_link_down(world, event->link); return;
     case EVENT_SUBMIT: world->is_submit_open = true; return;
     case EVENT_GONE:
-    case EVENT_CANCEL:
-    case EVENT_WORKER_UP:
+    case EVENT_CANCEL: {
+        const struct sim_job *job = ledger_job(world, event->job.job);
+        if (job != NULL && job->is_accepted && !job->is_answered && !job->is_lost) {
+            expect_answer(world, job, JOB_CANCELLED, 0);
+        }
+        return;
+    }
     case EVENT_WORKER_LOAD:
-    case EVENT_WORKER_DRAIN:
-    case EVENT_STARTED:
+        spoke(world, event->load.link);
+        net_find(world, event->load.link)->is_drained |= event->load.draining;
+        return;
+    case EVENT_WORKER_DRAIN: net_find(world, event->link)->is_drained = true; return;
+    case EVENT_STARTED: spoke(world, event->ref.link); return;
+    case EVENT_WORKER_UP: spoke(world, event->worker_up.link); return;
     case EVENT_TIMER:
     case EVENT_DRAIN: return;
     }
 }
 
 static void
+spoke(struct world *world, worker_link_t link)
+{
+    net_find(world, link)->spoke_at = world->now;
+}
+
+static void
+expect_answer(struct world *world, const struct sim_job *job, enum job_state state, blob_t blob)
+{
+    world->expected = (struct expectation){
+        .must = MUST_ANSWER, .job = number_of(world, job), .answer = state, .blob = blob
+    };
+}
+
+/* The first good reply counts, at once; so does a final failure.  Another failure never fails
+ * the job while a rival lives. */
+static void
+expect_reply(struct world *world, const struct event_reply *reply)
+{
+    const struct copy *copy = ledger_copy(world, &reply->ref);
+    if (copy != NULL && copy->is_live && !world->jobs[copy->job].is_answered) {
+        const struct sim_job *job = &world->jobs[copy->job];
+        if (reply->status == REPLY_OK) {
+            expect_answer(world, job, JOB_SUCCEEDED, reply->blob);
+        } else if (reply->status == REPLY_FAILED_FINAL) {
+            expect_answer(world, job, JOB_FAILED, 0);
+        } else if (job->live_count > 1) {
+            world->expected =
+                (struct expectation){ .must = MUST_NOT_ANSWER, .job = number_of(world, job) };
+        }
+    }
+    expect_end(world, &reply->ref, reply->status == REPLY_EXPIRED);
+}
+
+static void
 expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing)
 {
     struct copy *copy = ledger_copy(world, ref);
-    if (copy == NULL || !copy->is_live || !net_find(world, copy->link)->is_core_up) {
+    if (copy == NULL || !copy->is_live) {
         return; /* a stray: must change nothing */
     }
     copy->did_nothing = did_nothing;
@@ -147,6 +208,9 @@ ledger_command(struct world *world, const struct core_command *command)
         }
         take_submit(world);
         job->is_accepted = true;
+        if (++world->open_count > world->config.jobs_max) {
+            world_fail(world, "clause 12: %u jobs at once", world->open_count);
+        }
         return;
     case COMMAND_REFUSE:
         WORLD_NOTE(world, "job %u refused (%d)", number_of(world, job), command->refuse.why);
@@ -181,14 +245,8 @@ check_send(struct world *world, struct sim_job *job, const struct core_command *
         instant_reached(world->now, command->send.deadline)) {
         world_fail(world, "clause 6: job %u sent at or past its deadline", number);
     }
-    uint32_t there_count = 0;
-    for (uint32_t i = 0; i < world->copies_count; i++) {
-        there_count += world->copies[i].is_live && world->copies[i].link == conn->link;
-    }
-    bool is_extra = command->send.kind == ATTEMPT_HEDGE || command->send.kind == ATTEMPT_RACE;
-    if (is_extra && there_count >= world->workers[conn->worker].slots_count) {
-        world_fail(world, "a copy of job %u to a worker without a free slot", number);
-    }
+    check_kind(world, job, command->send.kind);
+    check_room(world, job, command);
     for (const struct copy *copy = job->copies; copy != NULL; copy = copy->next) {
         if (copy->number == command->send.attempt) {
             world_fail(world, "clause 3: job %u uses a number twice", number);
@@ -199,6 +257,58 @@ check_send(struct world *world, struct sim_job *job, const struct core_command *
         if (!job->is_idempotent && !copy->did_nothing) {
             world_fail(world, "clause 10: job %u is not idempotent and ran twice", number);
         }
+    }
+}
+
+/* What was not asked for is not sent, and not before it is due. */
+static void
+check_kind(struct world *world, const struct sim_job *job, enum attempt_kind kind)
+{
+    uint32_t number = number_of(world, job);
+    bool is_extra = kind == ATTEMPT_HEDGE || kind == ATTEMPT_RACE;
+    if ((kind == ATTEMPT_PRIMARY) != (job->copies == NULL) ||
+        is_extra != (job->live_count > 0)) {
+        world_fail(world, "job %u: a %s with %u copies out", number, attempt_kind_text(kind),
+            job->live_count);
+    }
+    if ((kind == ATTEMPT_HEDGE && job->policy.mode != MODE_HEDGE) ||
+        (kind == ATTEMPT_RACE && job->policy.mode != MODE_RACE)) {
+        world_fail(world, "job %u: a %s that its policy does not ask for", number,
+            attempt_kind_text(kind));
+    }
+    if (kind != ATTEMPT_HEDGE || !job->policy.hedge_delay_is_set) {
+        return;
+    }
+    instant_t oldest_at = world->now; /* one that was refused is replaced sooner than others */
+    for (const struct copy *copy = job->copies; copy != NULL; copy = copy->next) {
+        oldest_at = instant_min(oldest_at, copy->sent_at);
+    }
+    if (instant_before(world->now, instant_add(oldest_at, job->policy.hedge_delay))) {
+        world_fail(world, "job %u: a hedge before its delay", number);
+    }
+}
+
+static void
+check_room(struct world *world, const struct sim_job *job, const struct core_command *command)
+{
+    const struct conn *conn = net_find(world, command->send.link);
+    const struct sim_worker *worker = &world->workers[conn->worker];
+    uint32_t there_count = 0;
+    for (uint32_t i = 0; i < world->copies_count; i++) {
+        there_count += world->copies[i].is_live && world->copies[i].link == conn->link;
+    }
+    bool is_extra = command->send.kind == ATTEMPT_HEDGE || command->send.kind == ATTEMPT_RACE;
+    if (is_extra && there_count >= worker->slots_count) {
+        world_fail(
+            world, "a copy of job %u to a worker without a free slot", number_of(world, job));
+    }
+    if (there_count >= worker->slots_count + worker->queue_max) {
+        world_fail(world, "clause 12: %u copies at %s, which has no room", there_count + 1,
+            worker->name);
+    }
+    if (conn->is_drained) {
+        world_fail(
+            world, "clause 13: job %u sent to a worker that drains", number_of(world, job));
     }
 }
 
@@ -270,15 +380,20 @@ take_answer(struct world *world, struct sim_job *job, const struct core_command 
     }
     job->is_answered = true;
     job->answer = command->answer.state;
-    if (command->answer.state == JOB_SUCCEEDED) {
-        worker_link_t link = command->answer.blob >> 32; /* made by fleet.c */
-        bool is_ours = false;
-        for (const struct copy *copy = job->copies; copy != NULL; copy = copy->next) {
-            is_ours = is_ours || copy->link == link;
-        }
-        if (!is_ours) {
-            world_fail(world, "clause 3: the result of job %u is nobody's", number);
-        }
+    world->open_count--;
+    world->answers_count++;
+    struct expectation *expected = &world->expected;
+    bool is_expected = expected->must == MUST_ANSWER && expected->job == number;
+    expected->is_met = expected->is_met || is_expected;
+    if (is_expected &&
+        (expected->answer != command->answer.state || expected->blob != command->answer.blob)) {
+        world_fail(world, "clause 3: job %u has another answer than the event gives", number);
+    }
+    if (!is_expected && command->answer.state == JOB_SUCCEEDED) {
+        world_fail(world, "clause 3: the result of job %u is nobody's", number);
+    }
+    if (expected->must == MUST_NOT_ANSWER && expected->job == number) {
+        world_fail(world, "job %u ends by a failed copy while a rival lives", number);
     }
     /* A coordinator that slept answers when it wakes. */
     instant_t latest = instant_add(job->deadline, duration_us(1));
@@ -297,12 +412,65 @@ take_answer(struct world *world, struct sim_job *job, const struct core_command 
     }
 }
 
-void
-ledger_check_step(struct world *world)
+static void
+check_expected(struct world *world)
 {
     if (world->is_submit_open) {
         world_fail(world, "clause 12: a SUBMIT neither taken nor refused");
     }
+    if (world->expected.must == MUST_ANSWER && !world->expected.is_met) {
+        world_fail(world, "clause 2: job %u should have been answered: %s", world->expected.job,
+            job_state_text(world->expected.answer));
+    }
+}
+
+/* Children end with their parent; what is over is kept up to its bound. */
+static void
+check_families(struct world *world)
+{
+    uint32_t kept_count = 0;
+    for (uint32_t i = 0; i < world->jobs_count; i++) {
+        const struct sim_job *job = &world->jobs[i];
+        if (!job->is_accepted || job->is_lost) {
+            continue;
+        }
+        kept_count += job->is_answered && !job->is_forgotten && job->live_count == 0;
+        if (!job->is_answered && job->parent != 0 && world->jobs[job->parent - 1].is_answered) {
+            world_fail(world, "clause 6: job %u outlives its parent", i + 1);
+        }
+    }
+    if (kept_count > world->config.finished_max) {
+        world_fail(world, "clause 12: %u records of finished jobs", kept_count);
+    }
+}
+
+/* Who was silent for too long is closed; the time that the coordinator slept is not theirs. */
+static void
+check_silence(struct world *world)
+{
+    int64_t patience_ns =
+        world->config.heartbeat.ns * world->config.heartbeats_missed_max + duration_ms(1).ns;
+    for (uint32_t i = world->conns_count; i > 0; i--) {
+        const struct conn *conn = &world->conns[i - 1];
+        if (conn->epoch != world->epoch) {
+            return;
+        }
+        if (conn->is_core_up && instant_since(world->now, conn->spoke_at).ns > patience_ns &&
+            instant_since(world->now, world->asleep_until).ns > patience_ns) {
+            world_fail(
+                world, "clause 7: link %" PRIu64 " is silent, and not closed", conn->link);
+        }
+    }
+}
+
+void
+ledger_check_step(struct world *world)
+{
+    check_expected(world);
+    if (world->answers_count > 0) {
+        check_families(world);
+    }
+    check_silence(world);
     check_conservation(world);
     /* Clause 7: told in the same step; acknowledged, or the link closed. */
     duration_t patience = duration_max(
@@ -370,6 +538,7 @@ ledger_core_lost(struct world *world)
         world->copies[i].is_live = false;
     }
     world->live_count = 0;
+    world->open_count = 0;
     world->primaries_count = 0;
     world->charged_count = 0;
 }

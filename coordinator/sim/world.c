@@ -108,6 +108,10 @@ set_scene(struct world *world)
     world->config.hedge_policy =
         rng_chance(rng, 0.5) ? HEDGE_POLICY_QUANTILE : HEDGE_POLICY_SINGLER;
     world->config.hedge_quantile = 0.5 + 0.49 * rng_unit(rng);
+    world->config.hedge_policy =
+        rng_chance(rng, 0.5) ? HEDGE_POLICY_QUANTILE : HEDGE_POLICY_SINGLER;
+    world->config.hedge_quantile = 0.5 + 0.49 * rng_unit(rng);
+    world->config.hedge_samples_min = 2 + rng_below(rng, 30); /* so that a delay is learned */
     world->config.heartbeat = duration_ms(200);
     world->config.heartbeats_missed_max = 3;
     world->config.cancel_ack_max = world_random(world, duration_ms(10), duration_ms(60));

@@ -159,6 +159,8 @@ struct conn {
     bool is_worker_up;
     bool is_broken;
     bool is_lossy[2];
+    bool is_drained;    /* it told the core that it wants no more work */
+    instant_t spoke_at; /* the core heard it */
     bool is_held[2];
     struct list held[2];
     int64_t lane_ns[2][2]; /* when the last frame of a lane arrives */
@@ -223,6 +225,21 @@ struct copy {
     struct copy *next; /* of the same job */
 };
 
+/* What must follow in the same step from what the core is about to hear. */
+enum must {
+    MUST_NOTHING,
+    MUST_ANSWER,    /* its job, with that state and blob */
+    MUST_NOT_ANSWER /* a rival lives */
+};
+
+struct expectation {
+    enum must must;
+    uint32_t job;
+    enum job_state answer;
+    blob_t blob;
+    bool is_met;
+};
+
 struct sim_job {
     job_id_t id;
     uint32_t handler;
@@ -271,7 +288,10 @@ struct world {
     uint32_t jobs_wanted;
     struct copy *copies;
     uint32_t copies_count;
-    bool is_submit_open; /* a SUBMIT was heard, and neither taken nor refused */
+    struct expectation expected;
+    uint32_t answers_count; /* in this step */
+    uint32_t open_count;    /* jobs accepted and not answered */
+    bool is_submit_open;    /* a SUBMIT was heard, and neither taken nor refused */
 
     /* ledger sums, of this epoch */
     uint64_t primaries_count;
