@@ -272,24 +272,33 @@ print_hedge(const struct job_view *view, FILE *stream)
     }
 }
 
-void
-story_print_verdict(const struct job_view *view, FILE *stream)
+static void
+print_wasted(const struct job_view *view, FILE *stream)
 {
     char text[OUT_NUMBER_SIZE_MAX];
-    fputc('\n', stream);
-    print_hedge(view, stream);
     double cpu_ms = 0;
+    bool is_known = true;
     for (unsigned i = 0; i < view->attempts_count; i++) {
         const struct job_view_attempt *attempt = &view->attempts[i];
         bool is_wasted = attempt->number != view->winner && !isnan(attempt->cpu_ms);
         cpu_ms += is_wasted ? attempt->cpu_ms : 0;
+        is_known =
+            is_known && !is(attempt->state, "ABANDONED") && !is(attempt->state, "UNREACHABLE");
     }
     double wasted_ms = isnan(view->wasted_ms) ? 0 : view->wasted_ms;
     out_ms_text(wasted_ms, text);
-    fprintf(stream, "  wasted  %s", wasted_ms > 0 ? text : "nothing");
+    fprintf(stream, "  wasted  %s", wasted_ms > 0 ? text : is_known ? "nothing" : "unknown");
     if (wasted_ms > 0) {
         out_ms_text(cpu_ms, text);
         fprintf(stream, " of a worker's time (%s of CPU)", text);
     }
+    fprintf(stream, "%s\n", is_known ? "" : ": a copy was lost, and tells nothing");
+}
+
+void
+story_print_verdict(const struct job_view *view, FILE *stream)
+{
     fputc('\n', stream);
+    print_hedge(view, stream);
+    print_wasted(view, stream);
 }

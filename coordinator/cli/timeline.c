@@ -16,13 +16,15 @@ enum phase {
     PHASE_NONE,
     PHASE_QUEUED,
     PHASE_RUNNING,
-    PHASE_STOPPING
+    PHASE_STOPPING,
+    PHASE_BEYOND
 };
 
 struct page {
     const struct job_view *view;
     const struct timeline_style *style;
     double end_ms; /* what the right edge means */
+    bool is_cut;   /* a loser's end is far to the right of it */
     unsigned bar_width;
     unsigned label_width;
 };
@@ -33,9 +35,12 @@ later(double a, double b)
     return isnan(b) || a > b ? a : b;
 }
 
-static double
-page_end(const struct job_view *view)
+/* A loser that was never heard of again may end long after the race: the race is what the
+ * picture is for. */
+static void
+page_set_end(struct page *page)
 {
+    const struct job_view *view = page->view;
     double end_ms = job_view_is_live(view) ? view->age_ms : 0;
     end_ms = isnan(end_ms) ? 0 : later(end_ms, view->total_ms);
     for (unsigned i = 0; i < view->attempts_count; i++) {
@@ -45,7 +50,9 @@ page_end(const struct job_view *view)
         end_ms = later(end_ms, attempt->cancel_sent_ms);
         end_ms = later(end_ms, attempt->ended_ms);
     }
-    return end_ms > 0.001 ? end_ms : 0.001;
+    page->is_cut = view->total_ms > 0 && end_ms > 4 * view->total_ms;
+    page->end_ms = page->is_cut ? 1.5 * view->total_ms : end_ms;
+    page->end_ms = page->end_ms > 0.001 ? page->end_ms : 0.001;
 }
 
 static unsigned
@@ -86,13 +93,16 @@ bar_draw(const struct page *page, const struct job_view_attempt *attempt, enum p
     if (was_cancelled) {
         fill(page, bar, PHASE_STOPPING, attempt->cancel_sent_ms, ended_ms);
     }
+    if (page->is_cut && (isnan(attempt->ended_ms) || ended_ms > page->end_ms)) {
+        bar[page->bar_width - 1] = PHASE_BEYOND;
+    }
 }
 
 static const char *
 phase_text(enum phase phase, bool is_utf8)
 {
-    static const char *const ascii[] = { " ", ".", "#", "-" };
-    static const char *const utf8[] = { " ", "·", "█", "░" };
+    static const char *const ascii[] = { " ", ".", "#", "-", ">" };
+    static const char *const utf8[] = { " ", "·", "█", "░", ">" };
     return is_utf8 ? utf8[phase] : ascii[phase];
 }
 
@@ -200,16 +210,18 @@ bars_print(struct page *page, FILE *stream)
         row_print(page, &view->attempts[i], stream);
     }
     bool is_utf8 = page->style->is_utf8;
-    fprintf(stream, "  %s%*s  %s waiting  %s running  %s told to stop%s\n",
+    fprintf(stream, "  %s%*s  %s waiting  %s running  %s told to stop%s%s\n",
         out_begin(stream, OUT_DIM), (int) page->label_width, "",
         phase_text(PHASE_QUEUED, is_utf8), phase_text(PHASE_RUNNING, is_utf8),
-        phase_text(PHASE_STOPPING, is_utf8), out_end(stream));
+        phase_text(PHASE_STOPPING, is_utf8), page->is_cut ? "  > goes on" : "",
+        out_end(stream));
 }
 
 void
 timeline_print(const struct job_view *view, const struct timeline_style *style, FILE *stream)
 {
-    struct page page = { .view = view, .style = style, .end_ms = page_end(view) };
+    struct page page = { .view = view, .style = style };
+    page_set_end(&page);
     story_print_head(view, stream);
     if (view->attempts_count > 0) {
         fputc('\n', stream);

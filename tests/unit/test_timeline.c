@@ -83,6 +83,23 @@ timeline_shows_who_won_and_when_the_loser_stopped(void)
     free(page);
 }
 
+/* GOAL    a loser that is given up seconds later does not squeeze the race into a column. */
+static void
+timeline_late_end_of_a_loser_is_cut_off(void)
+{
+    struct job_view view = view_of(hedged);
+    snprintf(view.attempts[0].state, sizeof view.attempts[0].state, "ABANDONED");
+    view.attempts[0].ended_ms = 2862;
+    view.wasted_ms = 0;
+    char *page = page_of(&view, /* is_utf8= */ false);
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "----->  ABANDONED\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "##############"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "- told to stop  > goes on\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "     2862.0     copy 1 was given up"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "  wasted  unknown: a copy was lost"));
+    free(page);
+}
+
 /* GOAL    every word that the API may say becomes a sentence, none an empty line. */
 static void
 timeline_tells_every_end_of_a_copy(void)
@@ -172,6 +189,7 @@ timeline_control_characters_are_tamed(void)
 
 static const struct test tests[] = {
     TEST(timeline_shows_who_won_and_when_the_loser_stopped),
+    TEST(timeline_late_end_of_a_loser_is_cut_off),
     TEST(timeline_tells_every_end_of_a_copy),
     TEST(timeline_says_why_there_was_no_hedge),
     TEST(timeline_draws_what_is_not_over),
