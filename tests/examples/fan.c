@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/examples/fan.c - fan-out and fan-in (Go: "Go concurrency patterns", the boring talkers).
+ * tests/examples/fan.c - fan-out and fan-in (of "Go concurrency patterns", the talkers).
  *
  * Several talkers each say their lines on a channel of their own; one fiber merges them by
  * select until all are closed.  Who comes when is chance; what is said is not.

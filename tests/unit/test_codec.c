@@ -84,7 +84,7 @@ player_new(void)
     return player;
 }
 
-/* ---- tables ---------------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------------------- */
 
 static void
 codec_each_case_ends_as_the_table_says(void)
@@ -145,7 +145,7 @@ codec_refuses_at_the_byte_at_fault(void)
     free(player);
 }
 
-/* ---- limits ---------------------------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------------------- */
 
 static enum codec_refusal
 refusal_of_line(size_t line_size)
@@ -267,7 +267,7 @@ codec_body_reaches_its_limit(void)
     }
 }
 
-/* ---- what a head says ------------------------------------------------------------------------ */
+/* ---- what a head says ---------------------------------------------------------------- */
 
 static struct player *
 play_head(const char *head)
