@@ -383,7 +383,8 @@ fake_join_workers(struct fake *fake)
 
 /* connections_max 0: 64.  The limits as they are, or zero for the defaults. */
 static inline void
-fake_start(struct fake *fake, uint32_t connections_max, struct api_limits limits)
+fake_start_at(
+    struct fake *fake, const char *listen, uint32_t connections_max, struct api_limits limits)
 {
     memset(fake, 0, sizeof *fake);
     struct core_config core;
@@ -408,7 +409,7 @@ fake_start(struct fake *fake, uint32_t connections_max, struct api_limits limits
         .result = fake_result,
         .metrics = fake_metrics,
         .is_ready = fake_is_ready };
-    const struct api_config config = { .listen = "127.0.0.1:0",
+    const struct api_config config = { .listen = listen,
         .input_size_max = FAKE_INPUT_MAX,
         .connections_max = connections_max > 0 ? connections_max : 64,
         .timeout_max = duration_s(3600),
@@ -417,6 +418,12 @@ fake_start(struct fake *fake, uint32_t connections_max, struct api_limits limits
     fake->port = api_port(fake->api);
     fake_join_workers(fake);
     CHECK(pthread_create(&fake->thread, NULL, fake_main, fake) == 0);
+}
+
+static inline void
+fake_start(struct fake *fake, uint32_t connections_max, struct api_limits limits)
+{
+    fake_start_at(fake, "127.0.0.1:0", connections_max, limits);
 }
 
 static inline void

@@ -28,18 +28,24 @@ struct client {
 };
 
 static inline void
-client_open(struct client *client, uint16_t port)
+client_open_at(struct client *client, const struct sockaddr_in *address)
 {
     const struct timeval patience = { .tv_sec = 10 };
-    const struct sockaddr_in address = { .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     *client = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
     client->bytes = malloc(CLIENT_ROOM);
     CHECK(client->bytes != NULL);
     CHECK(setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
     CHECK(setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0);
-    CHECK(connect(client->fd, (const struct sockaddr *) &address, sizeof address) == 0);
+    CHECK(connect(client->fd, (const struct sockaddr *) address, sizeof *address) == 0);
+}
+
+static inline void
+client_open(struct client *client, uint16_t port)
+{
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    client_open_at(client, &address);
 }
 
 static inline void

@@ -255,6 +255,23 @@ api_answer_names_the_job_and_its_winner(void)
     fake_stop(&fake);
 }
 
+/* Of all the times that are asked for, the shortest holds. */
+static void
+api_shortest_timeout_holds(void)
+{
+    struct fake fake;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    struct answer answer = fake_ask(&fake,
+        "POST /v1/handlers/echo:invoke?timeout=1m HTTP/1.1\r\n" HOST "X-Job-Id: " JOB_ID "\r\n"
+        "X-Request-Timeout: 2.5s\r\ngrpc-timeout: 1500m\r\nContent-Length: 1\r\n\r\na");
+    ASSERT_I64_EQ(answer.status, 200);
+    answer_free(&answer);
+    answer = fake_ask(&fake, "GET /v1/jobs/" JOB_ID " HTTP/1.1\r\n" HOST "\r\n");
+    CU_ASSERT_TRUE(has(&answer, "\"timeout_ms\":1500.000"));
+    answer_free(&answer);
+    fake_stop(&fake);
+}
+
 /* A handler's content type must not become a header of its own. */
 static void
 api_evil_content_type_is_dropped(void)
@@ -420,6 +437,7 @@ static const struct test tests[] = {
     TEST(api_each_route_answers_as_documented),
     TEST(api_each_document_is_understood_or_explained),
     TEST(api_answer_names_the_job_and_its_winner),
+    TEST(api_shortest_timeout_holds),
     TEST(api_evil_content_type_is_dropped),
     TEST(api_head_has_the_size_but_no_body),
     TEST(api_wait_answers_when_the_job_is_over),

@@ -160,6 +160,51 @@ conn_detached_job_outlives_its_client(void)
     fake_stop(&fake);
 }
 
+/* Whoever only watches takes nothing with him when he goes. */
+static void
+conn_reader_that_leaves_cancels_nothing(void)
+{
+    struct fake fake;
+    struct client submitter;
+    struct client reader;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&submitter, &fake);
+    fake_connect(&reader, &fake);
+    client_send(&submitter, "POST /v1/handlers/hold:invoke HTTP/1.1\r\n" HOST
+                            "X-Job-Id: 01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44\r\n\r\n");
+    CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
+    client_send(&reader, LIVEZ
+        "GET /v1/jobs/01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44?wait=1m HTTP/1.1\r\n" HOST "\r\n");
+    expect_status(&reader, 200);
+    client_close(&reader);
+    CU_ASSERT_TRUE(fake_reaches(&fake.gone_count, 1));
+    fake_release(&fake);
+    expect_status(&submitter, 200);
+    ASSERT_I64_EQ(atomic_load(&fake.cancels_count[CAUSE_CLIENT_GONE]), 0);
+    client_close(&submitter);
+    fake_stop(&fake);
+}
+
+static void
+conn_http_1_0_is_closed_unless_it_asks(void)
+{
+    struct fake fake;
+    struct client client;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    fake_connect(&client, &fake);
+    client_send(&client, "GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    struct answer answer = client_answer(&client);
+    ASSERT_STR_EQ(answer_header(&answer, "Connection"), "keep-alive");
+    answer_free(&answer);
+    client_send(&client, "GET /livez HTTP/1.0\r\n\r\n" LIVEZ);
+    answer = client_answer(&client);
+    ASSERT_STR_EQ(answer_header(&answer, "Connection"), "close");
+    answer_free(&answer);
+    CU_ASSERT_TRUE(client_sees_end(&client));
+    client_close(&client);
+    fake_stop(&fake);
+}
+
 /* What was asked before the sending half was closed is answered still. */
 static void
 conn_half_closed_client_gets_ready_answers(void)
@@ -363,6 +408,8 @@ static const struct test tests[] = {
     TEST(conn_each_smuggler_is_refused_and_closed),
     TEST(conn_every_disconnect_cancels_the_job),
     TEST(conn_detached_job_outlives_its_client),
+    TEST(conn_reader_that_leaves_cancels_nothing),
+    TEST(conn_http_1_0_is_closed_unless_it_asks),
     TEST(conn_half_closed_client_gets_ready_answers),
     TEST(conn_pipelined_answers_keep_their_order),
     TEST(conn_many_pipelined_answers_all_arrive),

@@ -5,6 +5,8 @@
 #include "tests/support/api_fake.h"
 #include "tests/support/cunit_main.h"
 
+#include <ifaddrs.h>
+#include <poll.h>
 #include <sys/resource.h>
 
 #define HOST  "Host: h\r\n"
@@ -55,10 +57,15 @@ conn_slow_header_gets_408(void)
     struct client client;
     fake_start(&fake, 0, short_times);
     fake_connect(&client, &fake);
-    /* A byte now and then does not help: the time is absolute.  The clock is the server's:
-     * we go on until it has had enough. */
-    const char *drip = "GET /livez HTTP/1.1\r\nX: ";
-    client_send(&client, drip);
+    /* A byte now and then does not help: the time is absolute. */
+    client_send(&client, "GET /livez HTTP/1.1\r\nX: ");
+    struct pollfd answered = { .fd = client.fd, .events = POLLIN };
+    unsigned drips_count = 0;
+    while (poll(&answered, 1, /* ms= */ 5) == 0 && drips_count < 2000) {
+        client_send(&client, "a");
+        drips_count++;
+    }
+    CU_ASSERT_TRUE(drips_count > 0);
     struct answer answer = client_answer(&client);
     ASSERT_I64_EQ(answer.status, 408);
     CU_ASSERT_TRUE(has(&answer, "too-slow"));
@@ -275,12 +282,62 @@ conn_no_descriptor_left_is_survived(void)
     fake_stop(&fake);
 }
 
+/* ---- peers ------------------------------------------------------------------------------- */
+
+static bool
+find_own_address(struct sockaddr_in *ret_address)
+{
+    struct ifaddrs *all = NULL;
+    bool is_found = false;
+    CHECK(getifaddrs(&all) == 0);
+    for (struct ifaddrs *each = all; each != NULL && !is_found; each = each->ifa_next) {
+        if (each->ifa_addr != NULL && each->ifa_addr->sa_family == AF_INET) {
+            memcpy(ret_address, each->ifa_addr, sizeof *ret_address);
+            is_found = ntohl(ret_address->sin_addr.s_addr) >> 24 != 127;
+        }
+    }
+    freeifaddrs(all);
+    return is_found;
+}
+
+/* GOAL    one address cannot take all connections; our own machine's loopback may.
+ * METHOD  the same clients by this machine's other address, if it has one. */
+static void
+conn_one_peer_gets_its_share(void)
+{
+    struct sockaddr_in address;
+    struct fake fake;
+    struct client clients[3];
+    if (!find_own_address(&address)) {
+        printf("# no address but loopback here: not tested\n");
+        return;
+    }
+    fake_start_at(&fake, "0.0.0.0:0", 0, (struct api_limits){ .peer_max = 2 });
+    address.sin_port = htons(fake.port);
+    for (unsigned i = 0; i < ARRAY_COUNT(clients); i++) {
+        client_open_at(&clients[i], &address);
+        client_send(&clients[i], LIVEZ);
+        struct answer answer = client_answer(&clients[i]);
+        ASSERT_I64_EQ(answer.status, i < 2 ? 200 : 503);
+        CU_ASSERT_TRUE(i < 2 || has(&answer, "from your address"));
+        answer_free(&answer);
+    }
+    struct answer answer = fake_ask(&fake, LIVEZ);
+    ASSERT_I64_EQ(answer.status, 200);
+    answer_free(&answer);
+    for (unsigned i = 0; i < ARRAY_COUNT(clients); i++) {
+        client_close(&clients[i]);
+    }
+    fake_stop(&fake);
+}
+
 static const struct test tests[] = {
     TEST(conn_slow_header_gets_408),
     TEST(conn_slow_body_gets_408),
     TEST(conn_idle_connection_is_closed_silently),
     TEST(conn_slow_reader_is_cut),
     TEST(conn_bodies_share_one_bound),
+    TEST(conn_one_peer_gets_its_share),
     TEST(conn_full_house_is_told_so),
     TEST(conn_four_hundred_wait_at_once),
     TEST(conn_no_descriptor_left_is_survived),
