@@ -28,7 +28,8 @@ attempt_send(struct core *core, struct job *job, struct worker *worker, enum att
         .worker_serial = worker->serial,
         .zone_hash = worker->zone_hash,
         .ack_timer.kind = TIMER_ATTEMPT,
-        .number = ++job->number_next,
+        .number = PLANTED(number) && kind == ATTEMPT_REDISPATCH ? job->number_next
+                                                                : ++job->number_next,
         .kind = kind,
         .state = ATTEMPT_QUEUED,
         .is_live = true,
@@ -107,7 +108,7 @@ attempt_find(const struct core *core, const struct attempt_ref *ref)
     LIST_FOR_EACH(node, &job->attempts)
     {
         struct attempt *attempt = LIST_ENTRY(node, struct attempt, on_job);
-        if (attempt->number == ref->attempt && attempt->link == ref->link) {
+        if (attempt->number == ref->attempt && (attempt->link == ref->link || PLANTED(link))) {
             return attempt;
         }
     }
@@ -218,8 +219,18 @@ attempt_on_timer(struct core *core, struct attempt *attempt)
     CHECK(attempt->is_live);
     CHECK(attempt->cancel_cause != CAUSE_NONE);
     if (attempt->is_overdue) {
+        if (PLANTED(patient)) {
+            core_arm(core, &attempt->ack_timer, instant_add(core->now, duration_s(60)));
+            return;
+        }
         roster_close(core, attempt->worker);
         return;
+    }
+    if (PLANTED(nag)) {
+        struct core_command *again = core_push(core, COMMAND_CANCEL, attempt->job->id);
+        again->cancel.link = attempt->link;
+        again->cancel.attempt = attempt->number;
+        again->cancel.cause = attempt->cancel_cause;
     }
     attempt->is_overdue = true;
     attempt->worker->overdue_count++;

@@ -53,7 +53,7 @@ rank_worker(const struct core *core, const struct job *job, const struct worker 
 {
     enum worker_state state = roster_state(worker);
     if ((worker->handlers_mask >> job->handler->index & 1) == 0 ||
-        (state != WORKER_LIVE && state != WORKER_SUSPECT) ||
+        (state != WORKER_LIVE && state != WORKER_SUSPECT && !PLANTED(drain)) ||
         instant_before(core->now, worker->busy_until)) {
         return false;
     }
@@ -61,8 +61,8 @@ rank_worker(const struct core *core, const struct job *job, const struct worker 
     uint32_t ahead =
         worker->queue_max < worker->slots_count ? worker->queue_max : worker->slots_count;
     if (rank.load >= rank.slots) {
-        if (choice == CHOICE_FREE_SLOT || state == WORKER_SUSPECT ||
-            rank.load >= (uint64_t) rank.slots + ahead) {
+        if ((choice == CHOICE_FREE_SLOT && !PLANTED(slot)) || state == WORKER_SUSPECT ||
+            rank.load >= (uint64_t) rank.slots + ahead + PLANTED(overfill)) {
             return false;
         }
         rank.classes |= CLASS_NO_SLOT;

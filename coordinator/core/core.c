@@ -4,6 +4,7 @@
 #include "coordinator/core/attempt.h"
 #include "coordinator/core/job.h"
 #include "coordinator/core/learn.h"
+#include "coordinator/core/plant.h"
 #include "coordinator/core/pump.h"
 #include "coordinator/core/race.h"
 #include "coordinator/core/roster.h"
@@ -235,7 +236,7 @@ take_event(struct core *core, const struct core_event *event)
     case EVENT_GONE:
     case EVENT_CANCEL:
         job = job_find(core, event->job.job);
-        if (job != NULL && !job_is_over(job)) {
+        if (job != NULL && !job_is_over(job) && !(PLANTED(gone) && event->kind == EVENT_GONE)) {
             job_cancel(
                 core, job, event->kind == EVENT_GONE ? CAUSE_CLIENT_GONE : event->job.cause);
         }

@@ -96,7 +96,7 @@ find_deadline(
         if (parent == NULL || job_is_over(parent)) {
             return false;
         }
-        deadline = instant_min(deadline, parent->deadline);
+        deadline = PLANTED(outlive) ? deadline : instant_min(deadline, parent->deadline);
     }
     *ret_deadline = deadline;
     return !instant_reached(core->now, deadline);
@@ -105,7 +105,7 @@ find_deadline(
 static struct job *
 take_record(struct core *core, const struct event_submit *submit)
 {
-    if (core->counters.jobs_live_count >= core->config.jobs_max) {
+    if (core->counters.jobs_live_count >= core->config.jobs_max && !PLANTED(full)) {
         return NULL;
     }
     struct job *job = pool_take(&core->jobs);
@@ -235,7 +235,9 @@ job_end(struct core *core, struct job *job, enum job_state state, blob_t blob)
         struct job *child = LIST_ENTRY(list_first(&job->children), struct job, on_parent);
         list_remove(&job->children, &child->on_parent);
         child->parent = NULL;
-        list_append(&core->doomed, &child->on_parent);
+        if (!PLANTED(orphan)) {
+            list_append(&core->doomed, &child->on_parent);
+        }
     }
     job_settle(core, job);
 }
@@ -260,7 +262,7 @@ job_fail(struct core *core, struct job *job, const char *message)
 void
 job_settle(struct core *core, struct job *job)
 {
-    if (!job_is_over(job) || job->live_count > 0) {
+    if (!job_is_over(job) || (job->live_count > 0 && !PLANTED(collect))) {
         return;
     }
     CHECK(!list_node_is_in(&job->on_finished));
@@ -271,6 +273,9 @@ void
 job_rearm(struct core *core, struct job *job)
 {
     instant_t when = instant_min(job->deadline, job->hedge_at);
+    if (PLANTED(early)) {
+        job->deadline.ns -= (job->deadline.ns - job->created_at.ns) / 8;
+    }
     if (PLANTED(late)) {
         when = job->hedge_at;
     }

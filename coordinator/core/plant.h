@@ -23,7 +23,25 @@
     X(lost, "an attempt that is lost with its worker is not replaced")     \
     X(deaf, "an acknowledgement does not end its attempt")                 \
     X(same, "a hedge may go to the worker that has the primary")           \
-    X(late, "a job runs on after its deadline")
+    X(late, "a job runs on after its deadline")                            \
+    X(freeretry, "a retry does not charge the budget")                     \
+    X(refundany, "any refusal refunds the budget, not only a hedge's")     \
+    X(attempts, "hedges go on past attempts_max")                          \
+    X(orphan, "children do not end with their parent")                     \
+    X(outlive, "a child's deadline may lie after its parent's")            \
+    X(drain, "a draining worker gets new work")                            \
+    X(slot, "a copy may go to a worker without a free slot")               \
+    X(overfill, "a worker's queue is filled past its bound")               \
+    X(link, "a reply is taken from any connection")                        \
+    X(blob, "the answer names another result")                             \
+    X(early, "a job is given up at half of its time")                      \
+    X(collect, "a record is collected while a copy of it runs")            \
+    X(patient, "a worker that never acknowledges is not closed")           \
+    X(final, "a final failure is retried")                                 \
+    X(gone, "a client that left does not cancel its job")                  \
+    X(nag, "a loser is told twice")                                        \
+    X(number, "a replacement takes the number of what it replaces")        \
+    X(full, "more jobs are taken than jobs_max")
 
 enum plant {
 #define PLANT_ENUM(name, text) PLANT_##name,

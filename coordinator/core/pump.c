@@ -115,7 +115,7 @@ static void
 arm_hedge(struct core *core, struct job *job)
 {
     job->hedge_at = INSTANT_NEVER;
-    if (job->charged_count >= job->attempts_max) {
+    if (job->charged_count >= job->attempts_max && !PLANTED(attempts)) {
         return;
     }
     duration_t delay = learn_delay(core, job);

@@ -77,7 +77,7 @@ take_reply(struct core *core, struct attempt *attempt, const struct event_reply 
         }
         job->winner = attempt->number;
         job->result_size = reply->result_size;
-        job_end(core, job, JOB_SUCCEEDED, reply->blob);
+        job_end(core, job, JOB_SUCCEEDED, PLANTED(blob) ? 1 : reply->blob);
         return;
     case REPLY_FAILED_FINAL:
     case REPLY_FAILED_RETRYABLE:
@@ -86,7 +86,7 @@ take_reply(struct core *core, struct attempt *attempt, const struct event_reply 
             reply->message != NULL ? reply->message : "");
         core_copy_text(job->message, sizeof job->message, attempt->message);
         attempt_end(core, attempt, ATTEMPT_FAILED);
-        if (reply->status == REPLY_FAILED_FINAL) {
+        if (reply->status == REPLY_FAILED_FINAL && !PLANTED(final)) {
             job_fail(core, job, NULL);
         } else if (job->live_count == 0) {
             try_again(core, job);
@@ -117,12 +117,12 @@ try_again(struct core *core, struct job *job)
         job_fail(core, job, NULL);
         return;
     }
-    if (!bucket_take(&core->budget)) {
+    if (!PLANTED(freeretry) && !bucket_take(&core->budget)) {
         pump_refuse_hedge(core, job, HEDGE_BUDGET);
         job_fail(core, job, NULL);
         return;
     }
-    job->has_token = true;
+    job->has_token = !PLANTED(freeretry);
     job_wait(core, job, ATTEMPT_RETRY);
 }
 
@@ -151,6 +151,9 @@ race_busy(struct core *core, const struct attempt_ref *ref)
     }
     struct job *job = attempt->job;
     bool is_hedge = attempt->kind == ATTEMPT_HEDGE;
+    if (PLANTED(refundany)) {
+        bucket_refund(&core->budget);
+    }
     roster_shun(core, attempt->worker);
     attempt_end(core, attempt, ATTEMPT_BUSY);
     if (is_hedge) {
