@@ -19,6 +19,7 @@
 #include "common/sys/clock.h"
 #include "common/sys/log.h"
 #include "proto/session.h"
+#include "worker/sched/sched.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,6 +30,8 @@
 
 #define REDIAL_MS_MIN 100
 #define REDIAL_MS_MAX 5000
+/* A STARTED may wait so long for company: a short job's RESULT takes it along. */
+#define LAZY_NS 2000000
 
 enum state {
     WAITING,
@@ -55,6 +58,7 @@ struct worker_link {
     uint32_t missed_max;
     bool is_stopping;
     bool is_receiving;       /* a batch is being handed out: what is sent leaves at its end */
+    bool is_lazy;            /* a fiber will flush within LAZY_NS */
     bool said_goodbye;       /* do not dial again */
     unsigned failures_count; /* in a row */
 
@@ -413,7 +417,7 @@ worker_link_free(struct worker_link *link)
     pthread_mutex_unlock(&link->mutex);
     close_stream(closed);
     pthread_mutex_lock(&link->mutex);
-    while (link->state == CLOSING) { /* NNG calls every closed stream back */
+    while (link->state == CLOSING || link->is_lazy) { /* NNG calls every closed stream back */
         pthread_cond_wait(&link->changed, &link->mutex);
     }
     pthread_mutex_unlock(&link->mutex);
@@ -427,10 +431,37 @@ worker_link_free(struct worker_link *link)
 
 /* ---- what the agent asks for --------------------------------------------------------- */
 
+static void
+flush_later(void *user)
+{
+    struct worker_link *link = user;
+    (void) hr_sleep(LAZY_NS);
+    pthread_mutex_lock(&link->mutex);
+    link->is_lazy = false;
+    flush(link);
+    pthread_cond_broadcast(&link->changed); /* worker_link_free waits for us */
+    pthread_mutex_unlock(&link->mutex);
+}
+
+/* With the mutex held.  True: the caller starts flush_later, without it (hr_go may run
+ * other fibers first, and they send, too). */
+static bool
+flush_lazily(struct worker_link *link)
+{
+    if (!hr_on_fiber()) {
+        flush(link);
+        return false;
+    }
+    bool is_first = !link->is_lazy;
+    link->is_lazy = true;
+    return is_first;
+}
+
 err_t
 worker_link_send(struct worker_link *link, const struct wire_msg *msg)
 {
     err_t err = ERR_CLOSED;
+    bool must_start = false;
     pthread_mutex_lock(&link->mutex);
     if (link->stream != NULL && session_is_up(link->session)) {
         if (msg->kind == WIRE_GOODBYE) {
@@ -441,9 +472,16 @@ worker_link_send(struct worker_link *link, const struct wire_msg *msg)
         } else {
             err = session_send(link->session, msg, INSTANT_NEVER, NULL);
         }
-        flush(link);
+        if (msg->kind == WIRE_STARTED) {
+            must_start = flush_lazily(link);
+        } else {
+            flush(link);
+        }
     }
     pthread_mutex_unlock(&link->mutex);
+    if (must_start && hr_go_ctx(NULL, flush_later, link, "link flush") != 0) {
+        flush_later(link); /* no fiber is left: wait here instead */
+    }
     return err;
 }
 

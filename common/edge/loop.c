@@ -18,8 +18,16 @@ struct signal_watch {
     void *user;
 };
 
+struct turn_end {
+    void (*on_turn_end)(void *user);
+    void *user;
+};
+
 struct loop {
     struct event_base *base;
+    struct turn_end turn_ends[LOOP_TURN_ENDS_MAX];
+    unsigned turn_ends_count;
+    bool is_turning;
     struct loop_wake *stop;
     struct signal_watch signals[SIGNALS_MAX];
     unsigned signals_count;
@@ -101,7 +109,42 @@ loop_free(struct loop *loop)
 void
 loop_run(struct loop *loop)
 {
-    CHECK(event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) >= 0);
+    do {
+        loop->is_turning = true;
+        CHECK(event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) >= 0);
+        loop->is_turning = false;
+        for (unsigned i = 0; i < loop->turn_ends_count; i++) {
+            loop->turn_ends[i].on_turn_end(loop->turn_ends[i].user);
+        }
+    } while (!event_base_got_break(loop->base));
+}
+
+err_t
+loop_on_turn_end(struct loop *loop, void (*on_turn_end)(void *user), void *user)
+{
+    if (loop->turn_ends_count == LOOP_TURN_ENDS_MAX) {
+        return ERR_FULL;
+    }
+    loop->turn_ends[loop->turn_ends_count++] =
+        (struct turn_end){ .on_turn_end = on_turn_end, .user = user };
+    return ERR_OK;
+}
+
+void
+loop_no_turn_end(struct loop *loop, const void *user)
+{
+    for (unsigned i = 0; i < loop->turn_ends_count; i++) {
+        if (loop->turn_ends[i].user == user) {
+            loop->turn_ends[i] = loop->turn_ends[--loop->turn_ends_count];
+            return;
+        }
+    }
+}
+
+bool
+loop_is_turning(const struct loop *loop)
+{
+    return loop->is_turning;
 }
 
 void

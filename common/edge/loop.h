@@ -24,6 +24,14 @@ void loop_free(struct loop *loop);
 /* Until loop_stop(). */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+/* A turn of the loop is one look at sockets and timers, and all callbacks that it brings.
+ * on_turn_end runs after each: what they left to write leaves together.  At most
+ * LOOP_TURN_ENDS_MAX.  Errors: FULL. */
+#define LOOP_TURN_ENDS_MAX 4
+err_t loop_on_turn_end(struct loop *loop, void (*on_turn_end)(void *user), void *user) MUST_USE;
+void loop_no_turn_end(struct loop *loop, const void *user);
+/* A turn's callbacks are running: its end will come. */
+bool loop_is_turning(const struct loop *loop);
 /* libevent's struct event_base, for common/edge/net.c. */
 void *loop_base(struct loop *loop);
 

@@ -23,6 +23,12 @@ on_ready(void *user)
 }
 
 static void
+on_turn_end(void *user)
+{
+    link_step_flush_all(user);
+}
+
+static void
 on_timer(void *user)
 {
     link_step_tick(user);
@@ -78,6 +84,9 @@ links_new(struct loop *loop, const struct links_config *config,
         err = loop_timer_new(loop, on_timer, links, &links->timer);
     }
     if (err == ERR_OK) {
+        err = loop_on_turn_end(loop, on_turn_end, links);
+    }
+    if (err == ERR_OK) {
         err = listen_for_workers(links, config->listen_url);
     }
     if (err != ERR_OK) {
@@ -131,6 +140,7 @@ links_free(struct links *links)
         close_all(links);
         inbox_fini(&links->inbox);
     }
+    loop_no_turn_end(links->loop, links);
     loop_timer_free(links->timer);
     loop_wake_free(links->wake);
     free(links->shown);

@@ -80,8 +80,9 @@ void link_step_ready(struct links *links);
 void link_step_tick(struct links *links);
 /* NNG's thread. */
 void link_step_accepted(struct links *links, struct stream *stream);
-/* Write what is queued: now, or at the end of the round that is running. */
+/* Write what is queued: now, or at the end of the loop's turn, all of the turn at once. */
 void link_step_flush(struct link *link);
+void link_step_flush_all(struct links *links);
 /* Say GOODBYE; on_down is not called. */
 void link_step_close(struct link *link, const char *reason);
 /* Close its stream; off the table. */

@@ -124,7 +124,7 @@ void
 link_step_flush(struct link *link)
 {
     struct links *links = link->links;
-    if (!links->is_dispatching) {
+    if (!loop_is_turning(links->loop) && !links->is_dispatching) {
         flush(link);
     } else if (!link->is_dirty) {
         link->is_dirty = true;
@@ -133,8 +133,8 @@ link_step_flush(struct link *link)
     }
 }
 
-static void
-flush_dirty(struct links *links)
+void
+link_step_flush_all(struct links *links)
 {
     while (links->dirty_first != NULL) {
         struct link *link = links->dirty_first;
@@ -294,7 +294,7 @@ static void
 dispatch(struct link *link, const struct inbox_news *news)
 {
     if (news->gone) {
-        flush_dirty(link->links); /* it may be on that list */
+        link_step_flush_all(link->links); /* it may be on that list */
         free_link(link);
         return;
     }
@@ -330,7 +330,9 @@ link_step_ready(struct links *links)
             loop_wake_post(links->wake);
         }
     }
-    flush_dirty(links);
+    if (!loop_is_turning(links->loop)) {
+        link_step_flush_all(links);
+    }
     links->is_dispatching = false;
 }
 

@@ -162,7 +162,67 @@ loop_sees_descriptors_and_signals(void)
     close(fx.fds[1]);
 }
 
+struct turns {
+    struct loop *loop;
+    struct loop_timer *timers[3];
+    unsigned callbacks_count;
+    unsigned ends_count;
+    unsigned callbacks_at_end[3];
+    bool was_turning;
+};
+
+static void
+on_turns_timer(void *user)
+{
+    struct turns *turns = user;
+    turns->callbacks_count++;
+    turns->was_turning = loop_is_turning(turns->loop);
+    if (turns->callbacks_count == 3) {
+        loop_stop(turns->loop);
+    }
+}
+
+static void
+on_turns_end(void *user)
+{
+    struct turns *turns = user;
+    CU_ASSERT_FALSE(loop_is_turning(turns->loop));
+    if (turns->ends_count < 3) {
+        turns->callbacks_at_end[turns->ends_count++] = turns->callbacks_count;
+    }
+}
+
+/* GOAL    the end of a turn comes after all of its callbacks, also of the last turn.
+ * METHOD  three timers that are due at once make one turn. */
+static void
+loop_turn_ends_after_its_callbacks(void)
+{
+    struct turns turns = { 0 };
+    ASSERT_I64_EQ(loop_new(&turns.loop), ERR_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        ASSERT_I64_EQ(
+            loop_timer_new(turns.loop, on_turns_timer, &turns, &turns.timers[i]), ERR_OK);
+        loop_timer_arm(turns.timers[i], (instant_t){ 0 });
+    }
+    for (unsigned i = 0; i < LOOP_TURN_ENDS_MAX; i++) {
+        ASSERT_I64_EQ(loop_on_turn_end(turns.loop, on_turns_end, &turns), ERR_OK);
+    }
+    ASSERT_I64_EQ(loop_on_turn_end(turns.loop, on_turns_end, &turns), ERR_FULL);
+    for (unsigned i = 1; i < LOOP_TURN_ENDS_MAX; i++) {
+        loop_no_turn_end(turns.loop, &turns);
+    }
+    loop_run(turns.loop);
+    CU_ASSERT_TRUE(turns.was_turning);
+    CU_ASSERT(turns.ends_count >= 1);
+    ASSERT_I64_EQ(turns.callbacks_at_end[turns.ends_count - 1], 3);
+    for (unsigned i = 0; i < 3; i++) {
+        loop_timer_free(turns.timers[i]);
+    }
+    loop_free(turns.loop);
+}
+
 static const struct test tests[] = {
+    TEST(loop_turn_ends_after_its_callbacks),
     TEST(loop_timer_is_never_early),
     TEST(loop_timer_disarmed_is_silent),
     TEST(loop_wake_sees_every_post),
