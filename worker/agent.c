@@ -142,10 +142,16 @@ on_job(struct agent_port *port, const struct wire_job *job)
         .owner = work,
     };
     struct attempts_farewell farewell = { .kind = FAREWELL_NONE, .owner = work };
-    if (handler != NULL && (handler->flags & HANDLER_CPU) == 0) {
-        offer.lane = ATTEMPTS_OTHER;
-    }
     agent_lock(agent);
+    bool is_stalled = work != NULL && agent->config.stall_share > 0 &&
+                      rng_chance(&agent->rng, agent->config.stall_share);
+    if (is_stalled) {
+        work->is_stalled = true;
+        agent->counts.stalled_count++;
+    }
+    /* One that pauses burns nothing meanwhile: it is not to hold a core's slot. */
+    bool is_cpu = handler != NULL && (handler->flags & HANDLER_CPU) != 0 && !is_stalled;
+    offer.lane = is_cpu ? ATTEMPTS_CPU : ATTEMPTS_OTHER;
     offer.key.session = port->session;
     farewell.key = offer.key;
     agent->counts.unknown_handlers_count += handler == NULL ? 1 : 0;

@@ -25,7 +25,8 @@
  *          when it went down: another epoch has never heard of them, and the same epoch has
  *          sent them elsewhere or failed them.
  * CHAOS    stall_share of the copies pause for stall before their handler runs; a stop ends
- *          the pause.  For demonstrations and tests of hedging.
+ *          the pause.  They take a slot of the waiting lane, so that a stall delays one copy
+ *          and not a core.  For demonstrations and tests of hedging.
  * THREADS  any; agent_new and agent_port_add before the first frame.
  * MEMORY   copies are bounded by slots and queue, their inputs by inputs_size_max
  * ERRORS   only from agent_new

@@ -67,22 +67,6 @@ agent_run_start(struct agent *agent, struct work *work)
 }
 
 static void
-pause_for_chaos(struct work *work)
-{
-    struct agent *agent = work->agent;
-    if (agent->config.stall_share <= 0) {
-        return;
-    }
-    agent_lock(agent);
-    bool is_stalled = rng_chance(&agent->rng, agent->config.stall_share);
-    agent->counts.stalled_count += is_stalled ? 1 : 0;
-    agent_unlock(agent);
-    if (is_stalled) {
-        (void) hr_sleep(agent->config.stall.ns); /* a stop shows in the ctx */
-    }
-}
-
-static void
 begin_on_fiber(void *arg)
 {
     struct work *work = arg;
@@ -99,7 +83,9 @@ begin_on_fiber(void *arg)
         struct agent_port *port = agent_say_port(agent, &key, &msg.started.id);
         msg.started.queued_us = (uint64_t) duration_to_us(queued);
         (void) agent_say(agent, port, &msg);
-        pause_for_chaos(work);
+        if (work->is_stalled) {
+            (void) hr_sleep(agent->config.stall.ns); /* a stop shows in the ctx */
+        }
     }
     /* A handler that sees to its own end must be able to wait after its ctx has ended, so
      * it goes on under the background. */
