@@ -8,12 +8,15 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
 
 mark=4118$((RANDOM + 10000))
+# Long enough that all 50 have begun before the first ends.
+nap=2s
+in_release || nap=8s
 start_coordinator
 for i in 1 2 3; do start_worker "w$i" --worker-slots=64 --exec "nap=sleep $mark"; done
 wait_workers 3
 
 step "kill -9 of a worker with 50 jobs in flight"
-hedgerow run sleep 700ms --repeat 50 -c 50 --hedge off --summary -o none \
+hedgerow run sleep $nap --repeat 50 -c 50 --hedge off --summary -o none \
     >"$FOLDER/out" 2>&1 &
 runner=$!
 wait_until "50 jobs run" 10 metric_is 50 hedgerow_worker_running
