@@ -13,6 +13,8 @@
  */
 #include "common/edge/stream.h"
 
+#include "common/edge/one_core.h"
+
 #include <arpa/inet.h>
 #include <nng/nng.h>
 #include <pthread.h>
@@ -372,7 +374,9 @@ stream_listener_new(const char *url, void (*on_accepted)(void *user, struct stre
     *listener = (struct stream_listener){
         .on_accepted = on_accepted, .user = user, .pause_ms = ACCEPT_PAUSE_MS_MIN
     };
+    one_core_begin();
     int code = nng_stream_listener_alloc(&listener->nng, url);
+    one_core_end();
     if (code == 0) {
         /* Not every transport has them. */
         nng_stream_listener_set_bool(listener->nng, NNG_OPT_TCP_NODELAY, true);
@@ -452,7 +456,9 @@ stream_dialer_new(const char *url,
     }
     dialer->on_dialed = on_dialed;
     dialer->user = user;
+    one_core_begin();
     int code = nng_stream_dialer_alloc(&dialer->nng, url);
+    one_core_end();
     if (code == 0) {
         nng_stream_dialer_set_bool(dialer->nng, NNG_OPT_TCP_NODELAY, true);
         code = nng_aio_alloc(&dialer->aio, on_dial, dialer);

@@ -11,8 +11,10 @@
 #include "common/sys/log.h"
 #include "tests/support/cunit_main.h"
 
+#include <dirent.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define WORKERS_MAX 4
@@ -539,6 +541,41 @@ link_goodbye_ends_it(void)
     fixture_free(fx);
 }
 
+static unsigned
+count_nng_threads(void)
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    struct dirent *task;
+    while ((task = readdir(tasks)) != NULL) {
+        char path[300];
+        char name[4] = { 0 };
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file != NULL) {
+            count += fread(name, 1, 3, file) == 3 && strcmp(name, "nng") == 0;
+            fclose(file);
+        }
+    }
+    closedir(tasks);
+    return count;
+}
+
+/* GOAL    NNG's threads are ten on every machine; others still see all its cores. */
+static void
+link_threads_do_not_grow_with_cores(void)
+{
+    struct fixture *fx = fixture_new();
+    ASSERT_I64_EQ(listen(fx, "tcp://127.0.0.1:0", token), ERR_OK);
+    CU_ASSERT(count_nng_threads() >= 5);
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+    CU_ASSERT(count_nng_threads() <= 10);
+#endif
+    ASSERT_I64_EQ(sysconf(_SC_NPROCESSORS_ONLN), get_nprocs());
+    fixture_free(fx);
+}
+
 static const struct test tests[] = {
     TEST(link_tcp_carries_every_size),
     TEST(link_ipc_carries_every_size),
@@ -549,5 +586,6 @@ static const struct test tests[] = {
     TEST(link_one_too_many_waits),
     TEST(link_closed_by_the_shell_is_silent),
     TEST(link_goodbye_ends_it),
+    TEST(link_threads_do_not_grow_with_cores),
 };
 TEST_MAIN("link", tests)
