@@ -32,7 +32,7 @@ const struct cli_command cli_commands[] = {
 };
 const unsigned cli_commands_count = ARRAY_COUNT(cli_commands);
 
-enum cli_exit
+int
 cli_exit_of(enum hedgerow_outcome outcome)
 {
     switch (outcome) {

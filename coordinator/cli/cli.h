@@ -50,7 +50,7 @@ extern const struct cli_command cli_commands[];
 extern const unsigned cli_commands_count;
 
 int cli_main(int argc, char **argv);
-enum cli_exit cli_exit_of(enum hedgerow_outcome outcome);
+int cli_exit_of(enum hedgerow_outcome outcome);
 
 /* The commands, each in the file of its name or of its kind. */
 int dev_command(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define OUT_LINE_SIZE_MAX 2048
+#define OUT_MS_MAX        3.6e12 /* a million hours; also of what comes from strangers */
 
 static struct {
     const char *command;
@@ -154,9 +155,8 @@ out_is_utf8(void)
 void
 out_ms_text(double ms, char text[OUT_NUMBER_SIZE_MAX])
 {
-    if (ms < 0) {
-        ms = 0;
-    }
+    ms = ms > 0 ? ms : 0;
+    ms = ms < OUT_MS_MAX ? ms : OUT_MS_MAX;
     if (ms > 0 && ms < 0.995) {
         snprintf(text, OUT_NUMBER_SIZE_MAX, "%.2f ms", ms);
     } else if (ms < 9.95) {
