@@ -172,7 +172,8 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
 
     count_work(attempt, state);
     learn_from(core, attempt);
-    job->handler->counts.attempts_ended_count[state]++;
+    job->handler->counts.attempts_ended_count[state] +=
+        !(PLANTED(uncounted) && state == ATTEMPT_BUSY);
     core->counters.attempts_live_count--;
     job->live_count--;
     core->needs_pump = true;

@@ -93,10 +93,25 @@ check_handlers(const struct core *core)
     CHECK(sent_count == ended_count + core->counters.attempts_live_count); /* C2 */
 }
 
+/* Those that may still win. */
+static uint32_t
+hedges_at(const struct worker *worker)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(node, &worker->attempts)
+    {
+        const struct attempt *attempt = LIST_ENTRY(node, struct attempt, on_worker);
+        count += attempt->kind == ATTEMPT_HEDGE && attempt->cancel_cause == CAUSE_NONE;
+    }
+    return count;
+}
+
 static void
 check_workers(const struct core *core)
 {
     uint32_t live_count = 0;
+    uint32_t hedges_count = 0;
+    uint32_t slots_count = 0;
     for (uint32_t i = 0; i < core->workers.count; i++) {
         const struct worker *worker = core->order[i];
         uint32_t overdue_count = 0;
@@ -111,8 +126,12 @@ check_workers(const struct core *core)
         }
         CHECK(overdue_count == worker->overdue_count);
         live_count += worker->attempts.count; /* C5 */
+        hedges_count += hedges_at(worker);
+        slots_count += worker->is_up && !worker->is_draining ? worker->slots_count : 0;
     }
     CHECK(live_count == core->counters.attempts_live_count);
+    CHECK(hedges_count == core->hedges_live_count);
+    CHECK(slots_count == core->slots_count);
 }
 
 static void

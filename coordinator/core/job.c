@@ -29,7 +29,7 @@ job_submit(struct core *core, const struct event_submit *submit)
 {
     struct handler *handler = find_handler(core, submit->handler);
     instant_t deadline;
-    if (core->is_draining) {
+    if (core->is_draining && !PLANTED(accept)) {
         refuse(core, submit->job, SUBMIT_DRAINING, duration_s(1));
     } else if (handler == NULL) {
         refuse(core, submit->job, SUBMIT_UNKNOWN_HANDLER, DURATION_ZERO);
@@ -309,7 +309,7 @@ job_collect_due(struct core *core)
     for (int i = 0; i < FORGETS_MAX && !list_is_empty(&core->finished); i++) {
         struct job *oldest = LIST_ENTRY(list_first(&core->finished), struct job, on_finished);
         instant_t due = instant_add(oldest->finished_at, core->config.finished_kept);
-        if (core->finished.count <= core->config.finished_max &&
+        if ((core->finished.count <= core->config.finished_max || PLANTED(hoard)) &&
             !instant_reached(core->now, due)) {
             core_arm(core, &core->finished_timer, due);
             return;

@@ -41,7 +41,15 @@
     X(gone, "a client that left does not cancel its job")                  \
     X(nag, "a loser is told twice")                                        \
     X(number, "a replacement takes the number of what it replaces")        \
-    X(full, "more jobs are taken than jobs_max")
+    X(full, "more jobs are taken than jobs_max")                           \
+    X(silent, "a worker that is silent is never closed")                   \
+    X(hasty, "a failed copy fails its job though a rival lives")           \
+    X(hoard, "finished jobs are kept past their bound")                    \
+    X(twin, "a race sends copies of what is not idempotent")               \
+    X(accept, "a job is accepted in a drain")                              \
+    X(uncounted, "a refusal is not counted among the ends")                \
+    X(spin, "a timer is armed for now, again and again")                   \
+    X(hurry, "a hedge does not wait for its delay")
 
 enum plant {
 #define PLANT_ENUM(name, text) PLANT_##name,

@@ -97,7 +97,7 @@ dispatch(struct core *core, struct job *job, struct worker *worker)
 static void
 send_race(struct core *core, struct job *job)
 {
-    if (!job->is_idempotent) {
+    if (!job->is_idempotent && !PLANTED(twin)) {
         pump_refuse_hedge(core, job, HEDGE_NOT_IDEMPOTENT);
         return;
     }
@@ -121,7 +121,7 @@ arm_hedge(struct core *core, struct job *job)
     duration_t delay = learn_delay(core, job);
     if (delay.ns >= 0) {
         job->hedge_delay = delay;
-        job->hedge_at = instant_add(core->now, delay);
+        job->hedge_at = PLANTED(hurry) ? core->now : instant_add(core->now, delay);
     }
 }
 

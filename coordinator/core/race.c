@@ -86,7 +86,7 @@ take_reply(struct core *core, struct attempt *attempt, const struct event_reply 
             reply->message != NULL ? reply->message : "");
         core_copy_text(job->message, sizeof job->message, attempt->message);
         attempt_end(core, attempt, ATTEMPT_FAILED);
-        if (reply->status == REPLY_FAILED_FINAL && !PLANTED(final)) {
+        if ((reply->status == REPLY_FAILED_FINAL && !PLANTED(final)) || PLANTED(hasty)) {
             job_fail(core, job, NULL);
         } else if (job->live_count == 0) {
             try_again(core, job);

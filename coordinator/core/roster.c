@@ -297,7 +297,7 @@ roster_on_busy_over(struct core *core)
 {
     core->needs_pump = true;
     if (instant_before(core->now, core->busy_until)) {
-        core_arm(core, &core->busy_timer, core->busy_until);
+        core_arm(core, &core->busy_timer, PLANTED(spin) ? core->now : core->busy_until);
     }
 }
 
@@ -310,7 +310,7 @@ roster_on_timer(struct core *core, struct worker *worker)
     }
     instant_t suspect_at = instant_add(worker->heard_at, suspect_after(core));
     instant_t dead_at = instant_add(worker->heard_at, roster_dead_after(core));
-    if (instant_reached(core->now, dead_at)) {
+    if (instant_reached(core->now, dead_at) && !PLANTED(silent)) {
         roster_close(core, worker);
     } else if (instant_reached(core->now, suspect_at)) {
         worker->is_silent = true;
