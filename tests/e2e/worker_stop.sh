@@ -11,7 +11,8 @@ for binary in hedgerow hedgerow-coordinator hedgerow-worker; do
 done
 
 nap=$((100000 + $$)) # seconds, and the family's name
-family="sleep $nap & setsid sleep $nap & (setsid sh -c 'trap \"\" TERM; sleep $nap & wait' &); wait"
+stubborn="setsid sh -c 'trap \"\" TERM; sleep $nap & wait'"
+family="sleep $nap & setsid sleep $nap & ($stubborn &); wait"
 members() { pgrep -xf "sleep $nap" | wc -l; }
 family_is_there() { [ "$(members)" -eq 3 ]; }
 family_is_gone() { [ "$(members)" -eq 0 ]; }
@@ -34,7 +35,8 @@ start_coordinator() {
         --cancel-grace 100ms >"$work/coordinator.log" 2>&1 &
     coordinator=$!
     wait_until grep -q http_port "$work/coordinator.log" || exit 1
-    HEDGEROW_SERVER=http://127.0.0.1:$(grep -o 'http_port=[0-9]*' "$work/coordinator.log" | cut -d= -f2)
+    HEDGEROW_SERVER=http://127.0.0.1:$(sed -n 's/.*http_port=\([0-9]*\).*/\1/p' \
+        "$work/coordinator.log")
     export HEDGEROW_SERVER
 }
 
@@ -98,7 +100,7 @@ kill -KILL $curl
 wait $curl 2>/dev/null
 gone 'closed curl'
 
-# ---- somebody dies ----------------------------------------------------------------------------
+# ---- somebody dies -----------------------------------------------------------------------
 
 # The heartbeat's bound: three of one second, and some for the machine.
 hedgerow run family x >"$work/run" 2>&1 &
@@ -129,7 +131,7 @@ helper_is_gone() { ! kill -0 "$spawner"; }
 wait_until helper_is_gone || fail "worker killed: its spawner is left"
 wait $run
 
-# ---- in good order ------------------------------------------------------------------------------
+# ---- in good order -----------------------------------------------------------------------
 
 start_worker
 hedgerow run sleep 500ms -o none >"$work/run" 2>&1 &
