@@ -381,9 +381,10 @@ fake_join_workers(struct fake *fake)
     fake_step(fake, &(struct core_event){ .kind = EVENT_WORKER_DOWN, .link = FAKE_LINK + 1 });
 }
 
-/* connections_max 0: 64.  The limits as they are, or zero for the defaults. */
+/* Without its thread: whoever wants to run the loop himself.  connections_max 0: 64.  The
+ * limits as they are, or zero for the defaults. */
 static inline void
-fake_start_at(
+fake_build(
     struct fake *fake, const char *listen, uint32_t connections_max, struct api_limits limits)
 {
     memset(fake, 0, sizeof *fake);
@@ -417,6 +418,13 @@ fake_start_at(
     CHECK(api_new(fake->loop, &config, &backend, &fake->api) == ERR_OK);
     fake->port = api_port(fake->api);
     fake_join_workers(fake);
+}
+
+static inline void
+fake_start_at(
+    struct fake *fake, const char *listen, uint32_t connections_max, struct api_limits limits)
+{
+    fake_build(fake, listen, connections_max, limits);
     CHECK(pthread_create(&fake->thread, NULL, fake_main, fake) == 0);
 }
 
