@@ -46,7 +46,8 @@ err_t worker_link_new(struct loop *loop, const struct worker_link_config *config
 void worker_link_free(struct worker_link *link);
 
 /* STARTED, RESULT (chunked when large; bulk is copied), BUSY, CANCEL_ACK, LOAD, DRAIN,
- * GOODBYE.  Epoch and incarnation are filled in.
+ * GOODBYE.  Epoch and incarnation are filled in.  GOODBYE ends the link, which does not dial
+ * again; it overtakes results that wait, so flush before it.
  * Errors: CLOSED (not up: nobody waits for it any more), FULL. */
 err_t worker_link_send(struct worker_link *link, const struct wire_msg *msg) MUST_USE;
 bool worker_link_is_up(const struct worker_link *link);

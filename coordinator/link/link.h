@@ -7,7 +7,7 @@
  *
  * THREADS    all calls and callbacks: the loop thread.  NNG's threads push received bytes
  *            to a bounded inbox and wake the loop.
- * OWNERSHIP  a message and its bulk are borrowed for the callback; link_send_job borrows
+ * OWNERSHIP  a message and its bulk are borrowed for the callback; links_send_job borrows
  *            input until on_input_done tells that it is sent or will never be.
  */
 #ifndef COORDINATOR_LINK_LINK_H
@@ -30,7 +30,8 @@ struct links_events {
      * Epoch and incarnation have been checked.  rtt: of the last PING. */
     void (*on_message)(void *user, link_id_t link, const struct wire_msg *msg, duration_t rtt);
     void (*on_down)(void *user, link_id_t link, err_t why);
-    /* The input given to link_send_job is not used any more. */
+    /* The input given to links_send_job is not used any more.  Comes once for each that was
+     * taken (not for one that was refused), perhaps within the call that sends or cancels. */
     void (*on_input_done)(void *user, const void *input_owner);
 };
 
@@ -77,7 +78,9 @@ struct link_job {
     const void *input_owner;
 };
 
-/* Errors: NOT_FOUND (gone), FULL (its bound of queued bytes; the worker does not read). */
+/* A job whose deadline has passed when its turn to be written comes is dropped.
+ * Errors: NOT_FOUND (gone), FULL (its bound of queued bytes; the worker does not read),
+ * INVALID (a name that is none), NO_MEMORY. */
 err_t links_send_job(struct links *links, link_id_t link, const struct link_job *job) MUST_USE;
 /* Also forgets what is left to send of that attempt's input. */
 err_t links_send_cancel(struct links *links, link_id_t link, job_id_t job, uint32_t attempt,
