@@ -31,6 +31,7 @@ chmod 600 "$work/token"
 export HEDGEROW_TOKEN_FILE=$work/token HEDGEROW_LOG_FORMAT=logfmt
 
 start_coordinator() {
+    rm -f "$work/coordinator.log" # what the former one said would do as well
     hedgerow-coordinator --http-listen 127.0.0.1:0 --link-listen "ipc://$work/link" \
         --cancel-grace 100ms >"$work/coordinator.log" 2>&1 &
     coordinator=$!
@@ -41,6 +42,7 @@ start_coordinator() {
 }
 
 start_worker() {
+    rm -f "$work/worker.log"
     hedgerow-worker --worker-dial "ipc://$work/link" --worker-name w1 --log-level debug \
         --exec "family=$family" --exec 'upper=tr a-z A-Z' "$@" >"$work/worker.log" 2>&1 &
     worker=$!
