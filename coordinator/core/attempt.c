@@ -167,6 +167,7 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
         attempt->ran = instant_since(core->now, since);
     }
     list_remove(&worker->attempts, &attempt->on_worker);
+    core_found_room(core, worker);
     worker->done_count++;
     attempt->worker = NULL;
 
@@ -176,7 +177,6 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
         !(PLANTED(uncounted) && state == ATTEMPT_BUSY);
     core->counters.attempts_live_count--;
     job->live_count--;
-    core->needs_pump = true;
 }
 
 static void

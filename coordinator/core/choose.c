@@ -98,9 +98,32 @@ contest_enter(
     }
 }
 
+struct worker *
+roster_freed(struct core *core, const struct job *job)
+{
+    struct rank rank;
+    if (core->freed_index >= core->workers.count) {
+        return NULL;
+    }
+    struct worker *worker = core->order[core->freed_index];
+    return rank_worker(core, job, worker, CHOICE_ANY, &rank) ? worker : NULL;
+}
+
+bool
+roster_has_room(const struct core *core, const struct job *job)
+{
+    struct rank rank;
+    for (uint32_t i = 0; i < core->workers.count; i++) {
+        if (rank_worker(core, job, core->order[i], CHOICE_ANY, &rank)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Few workers: look at all.  Many: the best of a random stretch, which is nearly as good
- * (the power of d choices) and costs the same at any size; all of them only when nobody in
- * the stretch has room. */
+ * (the power of d choices) and costs the same at any size; more of them only until one has
+ * room. */
 struct worker *
 roster_choose(struct core *core, const struct job *job, enum choice choice)
 {
@@ -111,7 +134,7 @@ roster_choose(struct core *core, const struct job *job, enum choice choice)
     struct contest contest = { 0 };
     uint32_t start = count > CHOICE_SCAN_MAX ? rng_below(&core->rng, count) : 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (i == CHOICE_SCAN_MAX && contest.best != NULL) {
+        if (i >= CHOICE_SCAN_MAX && contest.best != NULL) {
             break;
         }
         uint32_t at = start + i < count ? start + i : start + i - count;

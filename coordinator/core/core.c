@@ -125,6 +125,7 @@ core_new(const struct core_config *config, struct core **ret_core)
     heap_init(&core->timers);
     core->finished_timer.kind = TIMER_FINISHED;
     core->busy_timer.kind = TIMER_BUSY;
+    core->freed_index = UINT32_MAX;
     *ret_core = core;
     return ERR_OK;
 }
@@ -191,6 +192,7 @@ core_step(struct core *core, instant_t now, const struct core_event *event)
     if (core->is_pump_behind) {
         core->is_pump_behind = false;
         core->needs_pump = true;
+        core->is_pump_wide = true;
     }
     if (instant_since(now, due).ns > core->config.heartbeat.ns / 2) {
         roster_forgive(core);
@@ -323,6 +325,16 @@ core_disarm(struct core *core, struct timer *timer)
     if (heap_node_is_in(&timer->node)) {
         heap_remove(&core->timers, &timer->node);
     }
+}
+
+void
+core_found_room(struct core *core, const struct worker *worker)
+{
+    if (core->freed_index != UINT32_MAX && core->freed_index != worker->order_index) {
+        core->is_pump_wide = true;
+    }
+    core->freed_index = worker->order_index;
+    core->needs_pump = true;
 }
 
 void

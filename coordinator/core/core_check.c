@@ -88,6 +88,10 @@ check_handlers(const struct core *core)
         for (size_t s = 0; s < ARRAY_COUNT(handler->counts.attempts_ended_count); s++) {
             ended_count += handler->counts.attempts_ended_count[s];
         }
+        const struct heap_node *first = heap_first(&handler->queue);
+        if (first != NULL && !core->is_pump_behind) {
+            CHECK(!roster_has_room(core, CONTAINER_OF(first, struct job, on_queue))); /* C8 */
+        }
         CHECK((handler->queue.count > 0) == ((core->queues_mask >> i & 1) != 0));
     }
     CHECK(sent_count == ended_count + core->counters.attempts_live_count); /* C2 */

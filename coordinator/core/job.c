@@ -176,9 +176,12 @@ job_wait(struct core *core, struct job *job, enum attempt_kind wanted)
         return;
     }
     job->backoff_until = INSTANT_NEVER;
+    if (heap_first(&job->handler->queue) == NULL) { /* else nobody has room for those before */
+        core->needs_pump = true;
+        core->is_pump_wide = true;
+    }
     heap_push(&job->handler->queue, &job->on_queue, job->deadline.ns);
     core->queues_mask |= 1ull << job->handler->index;
-    core->needs_pump = true;
 }
 
 static void

@@ -28,6 +28,7 @@ pump_run(struct core *core)
             return;
         }
         pump_wanting(core);
+        core->freed_index = UINT32_MAX;
         job_reap_doomed(core);
     }
 }
@@ -36,6 +37,8 @@ static void
 pump_queues(struct core *core)
 {
     uint64_t mask = core->queues_mask; /* of the handlers that may still find room */
+    bool is_wide = core->is_pump_wide || core->workers.count <= CHOICE_SCAN_MAX;
+    core->is_pump_wide = false;
     struct job *job;
     while ((job = first_waiting(core, mask)) != NULL) {
         if (core->sends_count >= SENDS_PER_STEP_MAX) {
@@ -45,7 +48,8 @@ pump_queues(struct core *core)
         if (instant_reached(core->now, job->deadline) && !PLANTED(late)) {
             job_cancel(core, job, CAUSE_DEADLINE);
         } else {
-            struct worker *worker = roster_choose(core, job, CHOICE_ANY);
+            struct worker *worker =
+                is_wide ? roster_choose(core, job, CHOICE_ANY) : roster_freed(core, job);
             if (worker != NULL) {
                 dispatch(core, job, worker);
             } else {

@@ -92,7 +92,7 @@ roster_up(struct core *core, const struct event_worker_up *up)
     learn_handlers(core, worker, up);
     count_handlers(core, worker, true);
     core_arm(core, &worker->timer, instant_add(core->now, suspect_after(core)));
-    core->needs_pump = true;
+    core_found_room(core, worker);
 }
 
 /* A fresh record, or that of a worker long dead; NULL when all are up. */
@@ -259,7 +259,7 @@ roster_hear(struct core *core, struct worker *worker)
     if (worker->is_silent) {
         worker->is_silent = false;
         core_arm(core, &worker->timer, instant_add(core->now, suspect_after(core)));
-        core->needs_pump = true;
+        core_found_room(core, worker);
     }
 }
 
@@ -278,27 +278,32 @@ roster_load(struct core *core, struct worker *worker, const struct event_load *l
     if (load->draining) {
         roster_drain(core, worker);
     }
-    core->needs_pump = true;
+    core_found_room(core, worker);
 }
 
 void
 roster_shun(struct core *core, struct worker *worker)
 {
     worker->busy_until = instant_add(core->now, duration_ms(BUSY_SHUN_MS));
-    core->busy_until = worker->busy_until;
     if (!heap_node_is_in(&core->busy_timer.node)) {
         core_arm(core, &core->busy_timer, worker->busy_until);
     }
 }
 
-/* One timer for all: who was shunned after the first is asked up to BUSY_SHUN_MS late. */
+/* One timer for all: it goes on to the next of them. */
 void
 roster_on_busy_over(struct core *core)
 {
-    core->needs_pump = true;
-    if (instant_before(core->now, core->busy_until)) {
-        core_arm(core, &core->busy_timer, PLANTED(spin) ? core->now : core->busy_until);
+    instant_t next = INSTANT_NEVER;
+    for (uint32_t i = 0; i < core->workers.count; i++) {
+        const struct worker *worker = core->order[i];
+        if (worker->is_up && instant_before(core->now, worker->busy_until)) {
+            next = instant_min(next, worker->busy_until);
+        }
     }
+    core_arm(core, &core->busy_timer, PLANTED(spin) ? core->now : next);
+    core->needs_pump = true;
+    core->is_pump_wide = true;
 }
 
 void

@@ -53,6 +53,11 @@ enum choice {
     CHOICE_ANY,      /* the only copy: any room, a suspect's free slot as the last resort */
     CHOICE_FREE_SLOT /* a copy beside others: a trusted worker's free slot, or none */
 };
+/* The worker of core_found_room(), if it can take the job's only copy; else NULL.  While
+ * jobs wait nobody else has room, so nobody else need be looked at. */
+struct worker *roster_freed(struct core *core, const struct job *job);
+/* Could anybody take the job's only copy?  O(workers): for core_check. */
+bool roster_has_room(const struct core *core, const struct job *job);
 /* For one more copy of the job, never beside a live one of it; NULL when there is no room. */
 struct worker *roster_choose(struct core *core, const struct job *job, enum choice choice);
 

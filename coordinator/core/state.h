@@ -21,6 +21,8 @@
  *   C5  a worker's in_flight is the number of live attempts that name it.
  *   C6  a live attempt of a terminal job has been told to stop.
  *   C7  a job that is not terminal has a live attempt, or waits in a queue, or for a timer.
+ *   C8  no job waits in a queue while a worker could take it (unless SENDS_PER_STEP_MAX cut
+ *       the step short).
  */
 #ifndef COORDINATOR_CORE_STATE_H
 #define COORDINATOR_CORE_STATE_H
@@ -218,6 +220,7 @@ struct core {
     struct map worker_by_link;
     struct map worker_by_name; /* key: a hash of the name; the name itself is compared */
     struct worker **order;     /* all worker records, densely */
+    uint32_t freed_index;      /* in order: who has more room than before; or UINT32_MAX */
     uint64_t serial_next;
 
     struct handler *handlers;
@@ -231,13 +234,13 @@ struct core {
     struct heap timers;
     struct timer finished_timer;
     struct timer busy_timer; /* a worker that said BUSY may be asked again */
-    instant_t busy_until;    /* the last of them */
 
     uint32_t hedges_live_count; /* not told to stop */
     uint32_t slots_count;       /* of all workers that are up and not draining */
     double utilisation;         /* of them, lately */
 
     bool needs_pump;     /* something may be sendable now */
+    bool is_pump_wide;   /* not only at the worker of freed_index */
     bool is_pump_behind; /* SENDS_PER_STEP_MAX was reached */
     bool is_draining;
     bool is_starved; /* the last hedge that was asked for found no budget */
@@ -260,6 +263,9 @@ struct core {
 struct core_command *core_push(struct core *core, enum core_command_kind kind, job_id_t job);
 void core_arm(struct core *core, struct timer *timer, instant_t when);
 void core_disarm(struct core *core, struct timer *timer);
+/* This worker may take more than it could: what waits tries it first, and with many workers
+ * only it. */
+void core_found_room(struct core *core, const struct worker *worker);
 /* Add one sample to a histogram of the views. */
 void core_observe(struct latency_view *latency, duration_t value);
 void core_copy_text(char *to, size_t to_size, const char *from);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "common/pure/rng.h"
 #include "tests/support/core_fixture.h"
+
+#include <stdlib.h>
 
 static void
 config_with_heartbeat(struct core_config *config)
@@ -480,7 +483,61 @@ worker_stopped_under_load_is_outrun(void)
     fixture_fini(fx);
 }
 
+/* GOAL    with more workers than are looked at for each job, no room stays empty while jobs
+ *         wait, whatever ends where (C8, asserted in each step).
+ * METHOD  48 workers of 1 to 3 slots, 128 jobs, random replies, refusals, losses, returns. */
+static void
+worker_crowd_leaves_no_room_empty(void)
+{
+    struct core_config config;
+    fixture_config(&config);
+    config.jobs_max = 256;
+    config.workers_max = 64;
+    struct fixture fx;
+    fixture_init(&fx, &config);
+    struct rng rng;
+    rng_init(&rng, 11);
+    uint32_t link_of[48];
+    uint32_t links_count = 0;
+    uint32_t jobs_count = 0;
+    for (uint32_t round = 0; round < 6000; round++) {
+        uint32_t at = rng_below(&rng, 48);
+        uint32_t what = rng_below(&rng, 100);
+        if (links_count < 48) {
+            at = links_count++;
+            what = 0;
+        }
+        if (what < 2) {
+            char name[16];
+            snprintf(name, sizeof name, "w%u", at);
+            link_of[at] = round + 1;
+            fixture_worker_up_as(
+                &fx, round + 1, name, (struct fixture_worker){ .slots_count = 1 + at % 3 });
+        } else if (what < 50 && core_counters(fx.core)->jobs_live_count < 128) {
+            fixture_submit(&fx, jobs_count++, what < 40 ? "safe" : "once");
+        } else {
+            uint32_t job =
+                jobs_count - 1 - rng_below(&rng, jobs_count < 128 ? jobs_count : 128);
+            struct job_view view;
+            if (core_job(fx.core, fixture_job_id(job), &view) && view.attempts_count > 0) {
+                const struct attempt_view *last = &view.attempts[view.attempts_count - 1];
+                uint32_t worker = (uint32_t) strtoul(last->worker + 1, NULL, 10);
+                struct attempt_ref ref = fixture_ref(link_of[worker], job, last->number);
+                if (what < 60) {
+                    fixture_busy(&fx, ref);
+                } else {
+                    fixture_reply(&fx, ref, what < 70 ? REPLY_FAILED_RETRYABLE : REPLY_OK, 1);
+                }
+            }
+        }
+        fixture_advance_ms(&fx, rng_below(&rng, 3));
+    }
+    CU_ASSERT_TRUE(fx.sends_count > 500);
+    fixture_fini(&fx);
+}
+
 static const struct test tests[] = {
+    TEST(worker_crowd_leaves_no_room_empty),
     TEST(worker_least_loaded_for_its_slots_is_chosen),
     TEST(worker_queue_is_used_when_slots_are_taken),
     TEST(worker_equals_are_chosen_by_seeded_lot),
