@@ -49,7 +49,8 @@
     X(accept, "a job is accepted in a drain")                              \
     X(uncounted, "a refusal is not counted among the ends")                \
     X(spin, "a timer is armed for now, again and again")                   \
-    X(hurry, "a hedge does not wait for its delay")
+    X(hurry, "a hedge does not wait for its delay")                        \
+    X(sulk, "a job that a worker refused is not asked for again")
 
 enum plant {
 #define PLANT_ENUM(name, text) PLANT_##name,

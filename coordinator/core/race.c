@@ -132,7 +132,9 @@ static void
 try_elsewhere(struct core *core, struct job *job)
 {
     CHECK(job->live_count == 0);
-    if (job->busy_count > 0) {
+    if (PLANTED(sulk)) {
+        job->backoff_until = job->deadline;
+    } else if (job->busy_count > 0) {
         uint32_t doublings = job->busy_count - 1 < 10 ? job->busy_count - 1 : 10;
         int64_t pause_ms = (int64_t) 1 << doublings;
         job->backoff_until = instant_add(

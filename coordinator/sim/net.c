@@ -64,7 +64,7 @@ net_dial(struct world *world, uint32_t worker_index)
                               .slots_count = worker->slots_count,
                               .queue_max = worker->queue_max,
                               .handlers = offers,
-                              .handlers_count = worker_index % 3 == 2 ? 2 : WORLD_HANDLERS } });
+                              .handlers_count = fleet_handlers_count(worker_index) } });
 }
 
 /* Lanes: 0 control, 1 bulk. */

@@ -344,6 +344,7 @@ feed(struct world *world, const struct core_event *event)
     core_step(world->core, world->now, event);
     take_commands(world);
     ledger_check_step(world);
+    starve_check(world);
     core_check(world->core);
 }
 

@@ -205,6 +205,7 @@ struct sim_worker {
     double slowness;
     instant_t paused_until;
     instant_t heard_at; /* the coordinator */
+    instant_t idle_since;
     struct conn *conn;
     struct task tasks[WORLD_TASKS_MAX];
     struct tomb tombs[WORLD_TOMBS_MAX];
@@ -252,6 +253,7 @@ struct sim_job {
     bool is_idempotent;
     enum job_state answer;
     instant_t submitted_at;
+    instant_t waits_since; /* no copy of it is out */
     instant_t deadline;
     struct policy policy;
     uint32_t attempts_max;
@@ -370,6 +372,12 @@ void fleet_on_tick(struct world *world, uint32_t worker);
 /* Stop whatever belongs to a connection (NULL: any) that can no longer win. */
 void fleet_stop_tasks(struct world *world, uint32_t worker, uint64_t epoch_to_keep);
 void fleet_check_idle(struct world *world);
+/* A worker has the first so many handlers. */
+static inline uint32_t
+fleet_handlers_count(uint32_t worker)
+{
+    return worker % 3 == 2 ? 2 : WORLD_HANDLERS;
+}
 
 /* ---- chaos.c: faults and clients ---- */
 
@@ -386,6 +394,11 @@ void chaos_core_back(struct world *world);
 void forge_frame(struct world *world);
 void forge_ghost(struct world *world);
 void forge_submit(struct world *world);
+
+/* ---- starve.c: nobody waits for nothing ---- */
+
+/* After each step. */
+void starve_check(struct world *world);
 
 /* ---- ledger.c: the outside view ---- */
 
