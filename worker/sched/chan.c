@@ -183,8 +183,8 @@ ring_take(struct hr_chan *chan, void *element)
     chan->count--;
 }
 
-int
-chan_send_locked(struct hr_chan *chan, const void *element, struct hr_fiber **ret_ready)
+static inline int
+send_locked(struct hr_chan *chan, const void *element, struct hr_fiber **ret_ready)
 {
     *ret_ready = NULL;
     if (__builtin_expect(chan->is_closed, 0)) {
@@ -205,8 +205,8 @@ chan_send_locked(struct hr_chan *chan, const void *element, struct hr_fiber **re
     return -EAGAIN;
 }
 
-int
-chan_recv_locked(struct hr_chan *chan, void *element, struct hr_fiber **ret_ready)
+static inline int
+recv_locked(struct hr_chan *chan, void *element, struct hr_fiber **ret_ready)
 {
     *ret_ready = NULL;
     if (chan->count > 0) {
@@ -237,13 +237,25 @@ chan_recv_locked(struct hr_chan *chan, void *element, struct hr_fiber **ret_read
     return -EAGAIN;
 }
 
+int
+chan_send_locked(struct hr_chan *chan, const void *element, struct hr_fiber **ret_ready)
+{
+    return send_locked(chan, element, ret_ready);
+}
+
+int
+chan_recv_locked(struct hr_chan *chan, void *element, struct hr_fiber **ret_ready)
+{
+    return recv_locked(chan, element, ret_ready);
+}
+
 /* ---- waiting: entered with the lock held ---- */
 
 static int
 wait_served(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
     void *element, const char *reason)
 {
-    struct chan_waiter waiter;
+    struct chan_waiter waiter __attribute__((uninitialized));
     waiter.fiber = self;
     waiter.element = element;
     waiter.winner = NULL;
@@ -293,11 +305,11 @@ hr_chan_send(struct hr_chan *chan, const void *element)
         return wait_for_ever(self);
     }
     struct thread *thread = proc_enter(self);
-    int err = hr_ctx_err(self->ctx);
+    int err = ctx_err(self->ctx);
     if (__builtin_expect(err == 0, 1)) {
         struct hr_fiber *ready;
         lock_take(&chan->lock);
-        err = chan_send_locked(chan, element, &ready);
+        err = send_locked(chan, element, &ready);
         if (err == -EAGAIN) {
             err = wait_served(
                 self, chan, &chan->senders, (void *) (uintptr_t) element, "chan send");
@@ -321,11 +333,11 @@ hr_chan_recv(struct hr_chan *chan, void *element)
         return wait_for_ever(self);
     }
     struct thread *thread = proc_enter(self);
-    int err = hr_ctx_err(self->ctx);
+    int err = ctx_err(self->ctx);
     if (__builtin_expect(err == 0, 1)) {
         struct hr_fiber *ready;
         lock_take(&chan->lock);
-        err = chan_recv_locked(chan, element, &ready);
+        err = recv_locked(chan, element, &ready);
         if (err == -EAGAIN) {
             err = wait_served(self, chan, &chan->receivers, element, "chan recv");
             if (err == -EPIPE && element != NULL) {
@@ -352,7 +364,7 @@ hr_chan_try_send(struct hr_chan *chan, const void *element)
     struct thread *thread = proc_enter_any(self);
     struct hr_fiber *ready;
     lock_take(&chan->lock);
-    int err = chan_send_locked(chan, element, &ready);
+    int err = send_locked(chan, element, &ready);
     lock_give(&chan->lock);
     if (ready != NULL) {
         proc_ready(thread, ready);
@@ -373,7 +385,7 @@ hr_chan_try_recv(struct hr_chan *chan, void *element)
     struct thread *thread = proc_enter_any(self);
     struct hr_fiber *ready;
     lock_take(&chan->lock);
-    int err = chan_recv_locked(chan, element, &ready);
+    int err = recv_locked(chan, element, &ready);
     lock_give(&chan->lock);
     if (ready != NULL) {
         proc_ready(thread, ready);

@@ -50,6 +50,16 @@ void ctx_part(struct thread *thread, struct hr_fiber *fiber);
 /* End those that a timer wheel gave back as fired (by timer.next). */
 void ctx_expire(struct thread *thread, struct timer *fired);
 
+/* hr_ctx_err for the fast paths. */
+static inline int
+ctx_err(const struct hr_ctx *ctx)
+{
+    if (__builtin_expect(atomic_load_explicit(&ctx->cause, memory_order_acquire) == 0, 1)) {
+        return 0;
+    }
+    return hr_ctx_err(ctx);
+}
+
 static inline bool
 ctx_is_over(const struct hr_ctx *ctx)
 {

@@ -19,8 +19,7 @@
 
 enum {
     LINE_SIZE = 512,
-    FRAMES_COUNT_MAX = 24,
-    FRAME_POINTER_WORD = SWITCH_FRAME_ENTRY - 1 /* of a parked stack; see switch.h */
+    FRAMES_COUNT_MAX = 24
 };
 
 static _Atomic uint32_t is_asked;
@@ -63,7 +62,7 @@ put_backtrace(int fd, const struct hr_fiber *fiber)
     if (top == NULL || stack_of(sp) != top) {
         return;
     }
-    uintptr_t frame = ((const uintptr_t *) sp)[FRAME_POINTER_WORD];
+    uintptr_t frame = ((const uintptr_t *) sp)[SWITCH_FRAME_POINTER];
     for (int i = 0; i < FRAMES_COUNT_MAX; i++) {
         if (frame <= sp || frame % sizeof(uintptr_t) != 0 || stack_of(frame) != top ||
             frame + 2 * sizeof(uintptr_t) > (uintptr_t) top) {

@@ -80,7 +80,7 @@ proc_ready_behind(struct thread *thread, struct hr_fiber *fiber)
 }
 
 void
-proc_ready(struct thread *thread, struct hr_fiber *fiber)
+proc_ready_slow(struct thread *thread, struct hr_fiber *fiber)
 {
     if (thread == NULL) {
         proc_ready_behind(NULL, fiber);
@@ -132,7 +132,7 @@ proc_ready_spawned(struct thread *thread, struct hr_fiber *fiber)
 /* ---- picking and switching ---- */
 
 /* From our own queues, without looking at the order of things too closely. */
-static struct hr_fiber *
+static inline struct hr_fiber *
 take_local(struct proc *proc)
 {
     struct hr_fiber *fiber = atomic_load_explicit(&proc->next, memory_order_relaxed);
@@ -158,7 +158,7 @@ take_local(struct proc *proc)
 }
 
 /* NULL: go to the thread's own stack and look further. */
-static struct hr_fiber *
+static inline struct hr_fiber *
 pick_local(struct thread *thread)
 {
     struct proc *proc = thread->proc;
@@ -172,7 +172,7 @@ pick_local(struct thread *thread)
 }
 
 /* Make ready to run on this thread.  false: it has no stack, and must wait for one. */
-static bool
+static inline bool
 prepare(struct thread *thread, struct hr_fiber *fiber)
 {
     if (fiber->stack == NULL && !fiber_bind(thread, fiber)) {
@@ -181,16 +181,6 @@ prepare(struct thread *thread, struct hr_fiber *fiber)
     }
     fiber->thread = thread;
     return true;
-}
-
-void
-proc_arrived(struct thread *thread)
-{
-    commit_fn *commit = thread->commit;
-    if (commit != NULL) {
-        thread->commit = NULL;
-        commit(thread, thread->commit_fiber, thread->commit_arg);
-    }
 }
 
 static inline __attribute__((always_inline)) void

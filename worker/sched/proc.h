@@ -135,8 +135,19 @@ uintptr_t proc_os_thread(void);
 
 /* ---- run queues, from inside the runtime (thread == NULL: from outside) ---- */
 
+void proc_ready_slow(struct thread *thread, struct hr_fiber *fiber);
 /* fiber runs soon: next on this proc. */
-void proc_ready(struct thread *thread, struct hr_fiber *fiber);
+static inline void
+proc_ready(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (__builtin_expect(thread == NULL || atomic_load_explicit(&thread->proc->next,
+                                               memory_order_relaxed) != NULL,
+            0)) {
+        proc_ready_slow(thread, fiber);
+        return;
+    }
+    atomic_store_explicit(&thread->proc->next, fiber, memory_order_relaxed);
+}
 /* The same behind those that wait already. */
 void proc_ready_behind(struct thread *thread, struct hr_fiber *fiber);
 /* All of list, in order, behind what waits already.  Empties it. */
@@ -159,7 +170,15 @@ struct hr_fiber *proc_next_on_end(struct thread *thread);
 _Noreturn void
 proc_switch_last(struct thread *thread, struct hr_fiber *next, struct stack_top *stack);
 /* First thing on a stack that was switched to. */
-void proc_arrived(struct thread *thread);
+static inline void
+proc_arrived(struct thread *thread)
+{
+    commit_fn *commit = thread->commit;
+    if (commit != NULL) {
+        thread->commit = NULL;
+        commit(thread, thread->commit_fiber, thread->commit_arg);
+    }
+}
 
 struct thread *proc_enter_slow(struct hr_fiber *self);
 void proc_leave_slow(struct hr_fiber *self);

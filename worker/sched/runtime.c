@@ -181,6 +181,7 @@ procs_init(uint32_t procs_count)
         proc->index = i;
         atomic_store_explicit(&proc->next, NULL, memory_order_relaxed);
         proc->is_draining = 0;
+        atomic_store_explicit(&proc->carrier, NULL, memory_order_relaxed); /* of a last run */
         proc->work_since = 0;
         proc->stacks.count = 0;
         proc->caches[PROC_POOL_FIBER] = (struct slab_cache){ 0 };

@@ -249,7 +249,7 @@ wait_any(struct thread *thread, const struct select *select, int64_t deadline)
 static int
 select_inside(struct thread *thread, const struct select *select, int64_t deadline)
 {
-    int err = hr_ctx_err(select->self->ctx);
+    int err = ctx_err(select->self->ctx);
     if (err != 0) {
         return err;
     }
@@ -267,7 +267,7 @@ select_many(struct thread *thread, struct select *select, int64_t deadline)
 {
     struct chan_waiter waiters[HR_CASES_COUNT_MAX] __attribute__((uninitialized));
     struct locks_many locks __attribute__((uninitialized));
-    uint8_t order[HR_CASES_COUNT_MAX];
+    uint8_t order[HR_CASES_COUNT_MAX] __attribute__((uninitialized));
     select->waiters = waiters;
     select->locks = (struct park_locks *) (void *) &locks;
     select->order = order;
@@ -279,7 +279,7 @@ select_few(struct thread *thread, struct select *select, int64_t deadline)
 {
     struct chan_waiter waiters[FEW_COUNT] __attribute__((uninitialized));
     struct locks_few locks __attribute__((uninitialized));
-    uint8_t order[FEW_COUNT];
+    uint8_t order[FEW_COUNT] __attribute__((uninitialized));
     select->waiters = waiters;
     select->locks = (struct park_locks *) (void *) &locks;
     select->order = order;

@@ -3,7 +3,6 @@
 #include "worker/sched/switch.h"
 
 #include <stdatomic.h>
-#include <string.h>
 
 /* ---- two stacks, no scheduler ---- */
 
@@ -23,14 +22,11 @@ row_switch_raw(struct bench *bench)
 {
     static _Alignas(16) uintptr_t stack[4096];
     uint64_t count = bench_count(bench, 100000000);
-    uintptr_t *frame = stack + 4096 - 2 - SWITCH_FRAME_WORDS;
-    memset(frame, 0, SWITCH_FRAME_WORDS * sizeof *frame);
+    uintptr_t *frame = stack + 4096 - 16 - SWITCH_FRAME_WORDS;
     frame[SWITCH_FRAME_ENTRY] = (uintptr_t) raw_other;
-    /* An ABI entry expects the stack as after a call. */
-    raw_other_sp = (void *) ((uintptr_t) frame % 16 == 0 ? frame : frame - 1);
-    if (raw_other_sp != frame) {
-        memmove(raw_other_sp, frame, SWITCH_FRAME_WORDS * sizeof *frame);
-    }
+    frame += (uintptr_t) frame % 16 == 0; /* an entry expects the stack as after a call */
+    frame[SWITCH_FRAME_ENTRY] = (uintptr_t) raw_other;
+    raw_other_sp = frame;
     bench_begin(bench);
     for (uint64_t i = 0; i < count; i += 2) {
         switch_stacks(&raw_main_sp, raw_other_sp);
