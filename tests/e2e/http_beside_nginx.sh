@@ -39,7 +39,7 @@ pids+=($!)
 await 'worker up' "$work/coordinator.log"
 
 # nginx takes a fixed port only; it runs in the foreground, as we do.
-nginx_port=$((20000 + $$ % 20000))
+nginx_port=$((10000 + $$ % 10000))
 cat >"$work/nginx.conf" <<CONF
 daemon off; master_process off; worker_processes 1;
 error_log $work/nginx.log notice; pid $work/nginx.pid;
