@@ -7,7 +7,7 @@
  * CLAIM   each item is taken at most once, and at the end exactly once.
  * BROKEN  the owner takes the last item without the CAS on top.
  */
-#define ITEMS 4
+#define ITEMS 3
 #define COUNT 2                      /* slots: so that they are reused */
 
 byte slots[COUNT];
