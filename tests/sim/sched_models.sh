@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# ONLY release
 #
 # Spin explores every interleaving of the scheduler's protocols (tests/models/sched_*.pml):
 # each must hold, and its planted fault (-DBROKEN) must be found, or the model proves nothing.

@@ -14,7 +14,7 @@ if [ -n "${HEDGEROW_SANITIZE:-}" ]; then
     jobs=40000
     loads=".3"
 fi
-if [ -n "${HEDGEROW_LONG:-}" ]; then
+if [ -n "${HEDGEROW_TEST_LONG:-}" ]; then
     jobs=8000000
     loads=".1 .2 .3 .4 .5 .6 .7 .8 .9"
 fi
