@@ -41,10 +41,11 @@ jobs=$((jobs / 3))
 for law in "exp:25;0.01x15" "bimodal:0.9,25,250;0.01x15" "lognormal:20,5" "const:20"; do
     for load in .3 .6 .9 1.2; do
         setup=(--service "$law" --workers 6 --slots 16 --load "$load")
-        # Queues past capacity grow as the arrivals fall: there only goodput is compared.
+        # Queues past capacity grow as the arrivals fall, and a sanitized build's few jobs
+        # say nothing of a p99 within 2 %: there only goodput is compared.
         expect "no harm: $law at $load" \
-            "a[5] >= 0.98 * b[5] &&
-                ($load > 1 || (a[1] <= 1.02 * b[1] && a[2] <= 1.02 * b[2]))" \
+            "a[5] >= 0.98 * b[5] && (${HEDGEROW_SANITIZE:+1 ||} $load > 1 ||
+                (a[1] <= 1.02 * b[1] && a[2] <= 1.02 * b[2]))" \
             "$(run default "${setup[@]}")" "$(run none "${setup[@]}")"
     done
 done
