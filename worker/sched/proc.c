@@ -340,13 +340,12 @@ take_shared(struct thread *thread, uint32_t count_max)
     lock_take(&sched.lock);
     uint32_t n = sched.shared.count / sched.procs_count + 1;
     n = n < count_max ? n : count_max;
+    uint32_t room = RUNQ_RING_COUNT - runq_ring_count(&thread->proc->ring); /* only grows */
     struct hr_fiber *first = runq_list_take(&sched.shared);
-    for (uint32_t i = 1; first != NULL && i < n; i++) {
-        struct hr_fiber *more = sched.shared.head;
-        if (more == NULL || !runq_ring_push(&thread->proc->ring, more)) {
-            break;
-        }
-        runq_list_take(&sched.shared);
+    for (uint32_t i = 1; i < n && i <= room && sched.shared.head != NULL; i++) {
+        /* Off the list before it is on the ring: there a thief may run it to its end. */
+        struct hr_fiber *more = runq_list_take(&sched.shared);
+        CHECK(runq_ring_push(&thread->proc->ring, more));
     }
     atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_relaxed);
     lock_give(&sched.lock);
