@@ -205,11 +205,15 @@ check_ledger(void)
     }
 }
 
+/* Those that were heard of are left alone: a link that is far behind the others would ask
+ * for copies whose graves have made room. */
 static void
 cancel_all(struct side *side)
 {
     for (unsigned job = 0; job < JOBS_COUNT; job++) {
-        send_cancel(side, SESSIONS_COUNT - 1, job); /* also what lapsed */
+        if (atomic_load(&side->entries[SESSIONS_COUNT - 1][job].farewells_count) == 0) {
+            send_cancel(side, SESSIONS_COUNT - 1, job); /* also what lapsed */
+        }
     }
 }
 
