@@ -39,9 +39,9 @@ BEGIN {
 
     # Headers of the C library and the kernel: every other <header> is a third party's.
     split("alloca.h argp.h arpa/inet.h assert.h byteswap.h complex.h ctype.h dirent.h " \
-        "dlfcn.h elf.h endian.h err.h errno.h execinfo.h fcntl.h fenv.h float.h fnmatch.h getopt.h " \
-        "glob.h grp.h ifaddrs.h inttypes.h iso646.h langinfo.h libgen.h limits.h link.h " \
-        "locale.h malloc.h math.h mqueue.h net/if.h netdb.h netinet/in.h netinet/ip.h " \
+        "dlfcn.h elf.h endian.h err.h errno.h execinfo.h fcntl.h fenv.h float.h fnmatch.h " \
+        "getopt.h glob.h grp.h ifaddrs.h inttypes.h iso646.h langinfo.h libgen.h limits.h " \
+        "link.h locale.h malloc.h math.h mqueue.h net/if.h netdb.h netinet/in.h netinet/ip.h " \
         "netinet/tcp.h poll.h pthread.h pwd.h regex.h resolv.h sched.h semaphore.h setjmp.h " \
         "signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h " \
         "stdio.h stdlib.h stdnoreturn.h string.h strings.h syscall.h sysexits.h syslog.h " \
