@@ -98,6 +98,10 @@ new_parts(struct shell *shell, const struct shell_config *config)
         log_error("core cannot be made", LOG_ERR(err));
         return err;
     }
+    err = deferred_init(&shell->deferred, &config->core);
+    if (err != ERR_OK) {
+        return err;
+    }
     uint32_t entries_max = config->core.jobs_max + config->core.finished_max;
     shell->answers_max = entries_max;
     shell->answers = calloc(entries_max, sizeof *shell->answers);
@@ -201,6 +205,7 @@ shell_free(struct shell *shell)
     loop_wake_free(shell->answer_wake);
     ledger_free(shell->ledger);
     core_free(shell->core);
+    deferred_fini(&shell->deferred);
     free(shell->answers);
     free(shell);
 }
@@ -221,5 +226,6 @@ uint64_t
 shell_memory_size_max(const struct shell_config *config)
 {
     const struct api_config api = { .connections_max = config->http_connections_max };
-    return core_memory_size(&config->core) + config->bytes_max + api_memory_size_max(&api);
+    return core_memory_size(&config->core) + deferred_memory_size(&config->core) +
+           config->bytes_max + api_memory_size_max(&api);
 }

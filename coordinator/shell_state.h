@@ -10,12 +10,9 @@
 #ifndef COORDINATOR_SHELL_STATE_H
 #define COORDINATOR_SHELL_STATE_H
 
+#include "coordinator/deferred.h"
 #include "coordinator/ledger.h"
 #include "coordinator/shell.h"
-
-/* A worker can be full for each copy of one step; past this many the rest waits for the
- * worker's own heartbeat to tell. */
-#define DEFERRED_MAX 1024
 
 struct shell {
     struct loop *loop;
@@ -40,8 +37,7 @@ struct shell {
     struct core_command refusal;     /* of the step of a SUBMIT */
     bool refused;
 
-    struct core_event deferred[DEFERRED_MAX];
-    uint32_t deferred_count;
+    struct deferred deferred;
     job_id_t *answers; /* terminal jobs whose waiters were not told yet: a ring */
     uint32_t answers_max;
     uint32_t answers_first;

@@ -6,14 +6,6 @@
 /* ---- commands ---------------------------------------------------------------------------- */
 
 static void
-defer(struct shell *shell, const struct core_event *event)
-{
-    if (shell->deferred_count < DEFERRED_MAX) {
-        shell->deferred[shell->deferred_count++] = *event;
-    }
-}
-
-static void
 command_send(struct shell *shell, const struct core_command *command)
 {
     struct entry *entry = ledger_find(shell->ledger, command->job);
@@ -41,10 +33,9 @@ command_send(struct shell *shell, const struct core_command *command)
     if (err == ERR_NOT_FOUND) {
         return; /* its WORKER_DOWN is on the way */
     }
-    defer(shell, &(struct core_event){ .kind = EVENT_BUSY,
-                     .ref = { .link = command->send.link,
-                         .job = command->job,
-                         .attempt = command->send.attempt } });
+    deferred_push_busy(&shell->deferred, &(struct attempt_ref){ .link = command->send.link,
+                                             .job = command->job,
+                                             .attempt = command->send.attempt });
 }
 
 static void
@@ -81,7 +72,7 @@ command_close_worker(struct shell *shell, worker_link_t link)
 {
     log_warn("worker given up", LOG_I64("link", link));
     links_close(shell->links, link, "no heartbeat, or cancels left unacknowledged");
-    defer(shell, &(struct core_event){ .kind = EVENT_WORKER_DOWN, .link = link });
+    deferred_push_down(&shell->deferred, link);
 }
 
 static void
@@ -143,16 +134,24 @@ shell_step_deliver(struct shell *shell)
     shell->answering = false;
 }
 
+/* Once each: what that defers again waits for the next turn of the loop.  A link that is
+ * full empties only between turns, so a copy for it could go round here for ever. */
+static void
+feed_deferred(struct shell *shell)
+{
+    shell->reply = NULL; /* it belonged to the event that was fed */
+    for (uint32_t left = shell->deferred.count; left > 0; left--) {
+        struct core_event next = deferred_take(&shell->deferred);
+        step_once(shell, &next);
+    }
+}
+
 void
 shell_step(struct shell *shell, const struct core_event *event)
 {
     step_once(shell, event);
-    for (uint32_t i = 0; i < shell->deferred_count; i++) {
-        struct core_event next = shell->deferred[i];
-        shell->reply = NULL; /* it belonged to the first event */
-        step_once(shell, &next);
-    }
-    shell->deferred_count = 0;
-    loop_timer_arm(shell->timer, core_wake_at(shell->core));
+    feed_deferred(shell);
+    instant_t wake_at = shell->deferred.count > 0 ? clock_now() : core_wake_at(shell->core);
+    loop_timer_arm(shell->timer, wake_at);
     shell_step_deliver(shell);
 }
