@@ -60,106 +60,107 @@ label_of(const char *value)
 
 /* ---- by handler ---------------------------------------------------------------------- */
 
-static void
-write_jobs(const struct exposition *to, const struct core *core)
-{
-    struct handler_view view;
-    uint32_t count = core_handlers_count(core);
-    family(to, "hedgerow_jobs_submitted_total", "counter", "Jobs that were accepted.");
-    for (uint32_t i = 0; i < count; i++) {
-        core_handler_at(core, i, &view);
-        line(to, "hedgerow_jobs_submitted_total{handler=\"%s\"} %" PRIu64 "\n",
-            label_of(view.name).text, view.submitted_count);
-    }
-    family(to, "hedgerow_jobs_finished_total", "counter", "Jobs by their terminal state.");
-    for (uint32_t i = 0; i < count; i++) {
-        core_handler_at(core, i, &view);
-        for (int state = JOB_SUCCEEDED; state <= JOB_DEADLINE_EXCEEDED; state++) {
-            line(to,
-                "hedgerow_jobs_finished_total{handler=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
-                label_of(view.name).text, job_state_text((enum job_state) state),
-                view.finished_count[state]);
-        }
-    }
-}
-
-static void
-write_attempts(const struct exposition *to, const struct core *core)
-{
-    struct handler_view view;
-    uint32_t count = core_handlers_count(core);
-    family(to, "hedgerow_attempts_started_total", "counter", "Copies sent, by kind.");
-    for (uint32_t i = 0; i < count; i++) {
-        core_handler_at(core, i, &view);
-        for (int kind = ATTEMPT_PRIMARY; kind <= ATTEMPT_RACE; kind++) {
-            line(to,
-                "hedgerow_attempts_started_total{handler=\"%s\",kind=\"%s\"} %" PRIu64 "\n",
-                label_of(view.name).text, attempt_kind_text((enum attempt_kind) kind),
-                view.attempts_count[kind]);
-        }
-    }
-    family(to, "hedgerow_attempts_finished_total", "counter", "Copies by their final state.");
-    for (uint32_t i = 0; i < count; i++) {
-        core_handler_at(core, i, &view);
-        for (int state = ATTEMPT_WON; state <= ATTEMPT_UNREACHABLE; state++) {
-            line(to,
-                "hedgerow_attempts_finished_total{handler=\"%s\",state=\"%s\"} %" PRIu64 "\n",
-                label_of(view.name).text, attempt_state_text((enum attempt_state) state),
-                view.attempts_ended_count[state]);
-        }
-    }
-}
-
-static void
-write_hedges(const struct exposition *to, const struct core *core)
-{
-    struct handler_view view;
-    uint32_t count = core_handlers_count(core);
-    family(to, "hedgerow_hedge_wins_total", "counter", "Jobs whose hedge answered first.");
-    for (uint32_t i = 0; i < count; i++) {
-        core_handler_at(core, i, &view);
-        line(to, "hedgerow_hedge_wins_total{handler=\"%s\"} %" PRIu64 "\n",
-            label_of(view.name).text, view.hedge_wins_count);
-    }
-    family(to, "hedgerow_hedges_suppressed_total", "counter",
-        "Hedges that were due and not sent, by reason.");
-    for (uint32_t i = 0; i < count; i++) {
-        core_handler_at(core, i, &view);
-        for (int why = HEDGE_NOT_REFUSED + 1; why < HEDGE_REFUSALS_COUNT; why++) {
-            line(to,
-                "hedgerow_hedges_suppressed_total{handler=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
-                label_of(view.name).text, hedge_refusal_text((enum hedge_refusal) why),
-                view.hedges_refused_count[why]);
-        }
-    }
-}
-
-struct handler_sum {
+/* A family with rows for each handler: its head, and what one handler adds. */
+struct handler_family {
     const char *name;
     const char *help;
-    size_t offset; /* of a double in struct handler_view */
+    void (*rows)(const struct exposition *to, const struct handler_family *family,
+        const struct handler_view *view);
+    size_t offset; /* of what it shows, in struct handler_view */
+    const char *label;
+    int first; /* of the words that the label goes through */
+    int last;
+    const char *(*word)(int value);
+};
+
+static const char *
+outcome_word(int value)
+{
+    return job_state_text((enum job_state) value);
+}
+
+static const char *
+kind_word(int value)
+{
+    return attempt_kind_text((enum attempt_kind) value);
+}
+
+static const char *
+state_word(int value)
+{
+    return attempt_state_text((enum attempt_state) value);
+}
+
+static const char *
+reason_word(int value)
+{
+    return hedge_refusal_text((enum hedge_refusal) value);
+}
+
+static void
+rows_count(const struct exposition *to, const struct handler_family *family,
+    const struct handler_view *view)
+{
+    uint64_t count;
+    memcpy(&count, (const char *) view + family->offset, sizeof count);
+    line(
+        to, "%s{handler=\"%s\"} %" PRIu64 "\n", family->name, label_of(view->name).text, count);
+}
+
+static void
+rows_by_word(const struct exposition *to, const struct handler_family *family,
+    const struct handler_view *view)
+{
+    const uint64_t *counts = (const void *) ((const char *) view + family->offset);
+    for (int value = family->first; value <= family->last; value++) {
+        line(to, "%s{handler=\"%s\",%s=\"%s\"} %" PRIu64 "\n", family->name,
+            label_of(view->name).text, family->label, family->word(value), counts[value]);
+    }
+}
+
+static void
+rows_seconds(const struct exposition *to, const struct handler_family *family,
+    const struct handler_view *view)
+{
+    double sum_s;
+    memcpy(&sum_s, (const char *) view + family->offset, sizeof sum_s);
+    line(to, "%s{handler=\"%s\"} %.9g\n", family->name, label_of(view->name).text, sum_s);
+}
+
+#define OF(member) offsetof(struct handler_view, member)
+
+static const struct handler_family handler_families[] = {
+    { "hedgerow_jobs_submitted_total", "Jobs that were accepted.", rows_count,
+        OF(submitted_count), NULL, 0, 0, NULL },
+    { "hedgerow_jobs_finished_total", "Jobs by their terminal state.", rows_by_word,
+        OF(finished_count), "outcome", JOB_SUCCEEDED, JOB_DEADLINE_EXCEEDED, outcome_word },
+    { "hedgerow_attempts_started_total", "Copies sent, by kind.", rows_by_word,
+        OF(attempts_count), "kind", ATTEMPT_PRIMARY, ATTEMPT_RACE, kind_word },
+    { "hedgerow_attempts_finished_total", "Copies by their final state.", rows_by_word,
+        OF(attempts_ended_count), "state", ATTEMPT_WON, ATTEMPT_UNREACHABLE, state_word },
+    { "hedgerow_hedge_wins_total", "Jobs whose hedge answered first.", rows_count,
+        OF(hedge_wins_count), NULL, 0, 0, NULL },
+    { "hedgerow_hedges_suppressed_total", "Hedges that were due and not sent, by reason.",
+        rows_by_word, OF(hedges_refused_count), "reason", HEDGE_NOT_REFUSED + 1,
+        HEDGE_REFUSALS_COUNT - 1, reason_word },
+    { "hedgerow_wasted_seconds_total", "Worker time of copies that did not win.", rows_seconds,
+        OF(wasted_s), NULL, 0, 0, NULL },
+    { "hedgerow_wasted_cpu_seconds_total", "CPU time of copies that did not win.", rows_seconds,
+        OF(wasted_cpu_s), NULL, 0, 0, NULL },
+    { "hedgerow_useful_cpu_seconds_total", "CPU time of copies that won.", rows_seconds,
+        OF(useful_cpu_s), NULL, 0, 0, NULL },
 };
 
 static void
-write_sums(const struct exposition *to, const struct core *core)
+write_handlers(const struct exposition *to, const struct core *core)
 {
-    static const struct handler_sum sums[] = {
-        { "hedgerow_wasted_seconds_total", "Worker time of copies that did not win.",
-            offsetof(struct handler_view, wasted_s) },
-        { "hedgerow_wasted_cpu_seconds_total", "CPU time of copies that did not win.",
-            offsetof(struct handler_view, wasted_cpu_s) },
-        { "hedgerow_useful_cpu_seconds_total", "CPU time of copies that won.",
-            offsetof(struct handler_view, useful_cpu_s) },
-    };
-    for (unsigned s = 0; s < ARRAY_COUNT(sums); s++) {
-        family(to, sums[s].name, "counter", sums[s].help);
+    for (unsigned f = 0; f < ARRAY_COUNT(handler_families); f++) {
+        const struct handler_family *each = &handler_families[f];
+        family(to, each->name, "counter", each->help);
         for (uint32_t i = 0; i < core_handlers_count(core); i++) {
             struct handler_view view;
             core_handler_at(core, i, &view);
-            double value;
-            memcpy(&value, (const char *) &view + sums[s].offset, sizeof value);
-            line(
-                to, "%s{handler=\"%s\"} %.9g\n", sums[s].name, label_of(view.name).text, value);
+            each->rows(to, each, &view);
         }
     }
 }
@@ -266,22 +267,33 @@ write_workers(const struct exposition *to, const struct core *core)
 static void
 write_links(const struct exposition *to, const struct links_counters *links)
 {
+    const struct {
+        const char *name;
+        const char *help;
+        uint64_t count;
+    } counters[] = {
+        { "handshakes_failed", "Links refused.", links->handshakes_failed_count },
+        { "stale_frames", "Frames of another epoch or incarnation, dropped.",
+            links->stale_frames_count },
+        { "bad_frames", "Frames that were not well formed; their link was closed.",
+            links->bad_frames_count },
+        { "orphan_chunks", "Chunks of what was cancelled meanwhile, dropped.",
+            links->orphans_count },
+        { "unknown_frames", "Frames of a kind that a newer worker speaks, skipped.",
+            links->unknown_count },
+        { "expired_jobs", "Copies whose time was over before they were written.",
+            links->expired_count },
+        { "frames_received", "Frames received.", links->frames_in_count },
+        { "frames_sent", "Frames sent.", links->frames_out_count },
+        { "received_bytes", "Bytes received.", links->bytes_in_count },
+        { "sent_bytes", "Bytes sent.", links->bytes_out_count },
+    };
     single(to, "hedgerow_links_up", "gauge", "Worker links that are shaken.", links->up_count);
-    single(to, "hedgerow_link_handshakes_failed_total", "counter", "Links refused.",
-        (double) links->handshakes_failed_count);
-    single(to, "hedgerow_link_stale_frames_total", "counter",
-        "Frames of another epoch or incarnation, dropped.", (double) links->stale_frames_count);
-    single(to, "hedgerow_link_bad_frames_total", "counter",
-        "Frames that were not well formed; their link was closed.",
-        (double) links->bad_frames_count);
-    single(to, "hedgerow_link_frames_received_total", "counter", "Frames received.",
-        (double) links->frames_in_count);
-    single(to, "hedgerow_link_frames_sent_total", "counter", "Frames sent.",
-        (double) links->frames_out_count);
-    single(to, "hedgerow_link_received_bytes_total", "counter", "Bytes received.",
-        (double) links->bytes_in_count);
-    single(to, "hedgerow_link_sent_bytes_total", "counter", "Bytes sent.",
-        (double) links->bytes_out_count);
+    for (unsigned i = 0; i < ARRAY_COUNT(counters); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "hedgerow_link_%s_total", counters[i].name);
+        single(to, name, "counter", counters[i].help, (double) counters[i].count);
+    }
 }
 
 static double
@@ -317,10 +329,7 @@ metrics_write(const struct metrics_sources *sources, void (*write)(void *out, co
     void *out)
 {
     const struct exposition to = { .write = write, .out = out };
-    write_jobs(&to, sources->core);
-    write_attempts(&to, sources->core);
-    write_hedges(&to, sources->core);
-    write_sums(&to, sources->core);
+    write_handlers(&to, sources->core);
     write_refusals(&to, core_counters(sources->core));
     write_counters(&to, core_counters(sources->core));
     write_workers(&to, sources->core);

@@ -50,6 +50,9 @@ struct links_counters {
     uint64_t handshakes_failed_count;
     uint64_t stale_frames_count; /* of another epoch or incarnation, dropped */
     uint64_t bad_frames_count;   /* closed the link */
+    uint64_t orphans_count;      /* chunks of a result that was cancelled, dropped */
+    uint64_t unknown_count;      /* kinds of a newer worker, skipped */
+    uint64_t expired_count;      /* JOBs whose time was over before they were written */
     uint64_t frames_in_count;
     uint64_t frames_out_count;
     uint64_t bytes_in_count;

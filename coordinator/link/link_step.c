@@ -19,6 +19,9 @@ link_step_count(struct links_counters *to, const struct session *session)
 {
     const struct session_counters from = session_counters(session);
     to->stale_frames_count += from.stale_count;
+    to->orphans_count += from.orphans_count;
+    to->unknown_count += from.unknown_count;
+    to->expired_count += from.expired_count;
     to->frames_in_count += from.frames_in_count;
     to->frames_out_count += from.frames_out_count;
     to->bytes_in_count += from.bytes_in_count;
