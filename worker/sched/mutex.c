@@ -8,13 +8,17 @@
  *   locker that waits                   unlocker
  *   L1  queue lock                      U1  word: LOCKED -> 0; done if there was no WAITERS
  *   L2  word |= WAITERS, and take it    U2  queue lock
- *       if it is free just now          U3  take the first waiter; WAITERS off if none left
- *   L3  enqueue; the commit gives       U4  LOCKED off, or handed on; unlock; ready it
- *       the queue lock back
+ *       if it is free just now          U3  take the first waiter; WAITERS off if none left;
+ *   L3  enqueue; the commit gives           give the queue lock back
+ *       the queue lock back             U4  LOCKED off, or handed on; ready it
  *
  * L2 before U1: U1 fails, since WAITERS is set, and U2 waits for L3.  U1 before L2: L2 finds
- * it free.  A woken fiber that finds the mutex taken again waits with its first time stamp,
- * so that after a millisecond it is handed over (Go's starvation rule).
+ * it free.  L2 between U3 and U4: the waiter of U3 runs, and its unlock finds WAITERS; if
+ * there was none, U4 fails and begins again.  A woken fiber that finds the mutex taken again
+ * waits with its first time stamp, so that after a millisecond it is handed over (Go's
+ * starvation rule).
+ *
+ * U4 is the last touch of the mutex: whoever takes it then may free it.
  *
  * REJECTED  hand-over at every unlock: a switch, or a cache line to another core, for each
  *           critical section; 10 to 50 times the cost under contention.
@@ -103,29 +107,46 @@ try_lock(struct mutex *mutex)
     return true;
 }
 
+/* U2 and U3.  NULL: nobody waits any more. */
+static struct hr_fiber *
+take_waiter(struct mutex *mutex, bool *ret_is_handed_on)
+{
+    struct hr_fiber *fiber = NULL;
+    lock_take(&mutex->queue.lock);
+    struct waitq_waiter *first = mutex->queue.head;
+    bool is_starved = first != NULL && hr_now() - first->since_ns > STARVED_NS;
+    while (fiber == NULL && (first = mutex->queue.head) != NULL) {
+        /* Written before it can run: it reads this after it was readied. */
+        first->wanted = is_starved;
+        fiber = waitq_take_first(&mutex->queue);
+    }
+    if (mutex->queue.head == NULL) {
+        atomic_fetch_and_explicit(&mutex->word, ~(uint32_t) WAITERS, memory_order_relaxed);
+    }
+    lock_give(&mutex->queue.lock);
+    *ret_is_handed_on = is_starved && fiber != NULL;
+    return fiber;
+}
+
 static void
 unlock_slow(struct mutex *mutex)
 {
     struct hr_fiber *self = fiber_self();
     CHECK(self != NULL);
     struct thread *thread = proc_enter_any(self);
-    lock_take(&mutex->queue.lock); /* U2 */
-    struct waitq_waiter *first = mutex->queue.head;
-    bool is_starved = first != NULL && hr_now() - first->since_ns > STARVED_NS;
-    /* Written before it can run: it reads this after it was readied. */
-    struct hr_fiber *fiber = NULL;
-    while ((first = mutex->queue.head) != NULL) {
-        first->wanted = is_starved;
-        fiber = waitq_take_first(&mutex->queue);
-        if (fiber != NULL) {
-            break;
-        }
-    }
-    uint32_t clear = fiber != NULL && is_starved ? 0 : LOCKED;
-    clear |= mutex->queue.head == NULL ? WAITERS : 0;
-    atomic_fetch_and_explicit(&mutex->word, ~clear, memory_order_release); /* U3, U4 */
-    lock_give(&mutex->queue.lock);
+    bool is_handed_on = false;
+    struct hr_fiber *fiber;
+    uint32_t word;
+    do {
+        fiber = take_waiter(mutex, &is_handed_on);
+        word = LOCKED;
+    } while (fiber == NULL && !atomic_compare_exchange_strong_explicit(&mutex->word, &word, 0,
+                                  memory_order_release, memory_order_relaxed)); /* U4 */
     if (fiber != NULL) {
+        if (!is_handed_on) {
+            atomic_fetch_and_explicit(
+                &mutex->word, ~(uint32_t) LOCKED, memory_order_release); /* U4 */
+        }
         proc_ready(thread, fiber);
     }
     proc_leave(self);

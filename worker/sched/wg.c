@@ -8,9 +8,12 @@
  *
  *   done                                waiter
  *   D1  word -= 1                       W1  queue lock
- *   D2  zero without WAITED: gone       W2  word |= WAITED unless the count is zero: gone
+ *   D2  zero without WAITED: gone       W2  word |= WAITED unless all of it is zero: gone
  *   D3  zero with WAITED: queue lock,   W3  enqueue; the commit gives the lock back
- *       wake all
+ *       WAITED off, wake all
+ *
+ * A waiter that gave up leaves WAITED behind.  Who finds a count of zero with it waits too:
+ * a D3 is on its way, and would come to memory that its owner takes for his own again.
  */
 #include "common/pure/check.h"
 #include "worker/sched/ctx.h"
@@ -83,11 +86,10 @@ wg_wait(struct wg *wg, bool is_cancellable)
     int err = 0;
     lock_take(&wg->queue.lock); /* W1 */
     uint64_t word = atomic_load_explicit(&wg->word, memory_order_acquire);
-    while ((word & ~WAITED) != 0 &&
-           !atomic_compare_exchange_weak_explicit(&wg->word, &word, word | WAITED,
-               memory_order_acq_rel, memory_order_acquire)) { /* W2 */
+    while (word != 0 && !atomic_compare_exchange_weak_explicit(&wg->word, &word, word | WAITED,
+                            memory_order_acq_rel, memory_order_acquire)) { /* W2 */
     }
-    if ((word & ~WAITED) == 0) {
+    if (word == 0) {
         lock_give(&wg->queue.lock);
     } else {
         struct waitq_waiter waiter = { .wanted = 0 };
