@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/cunit_main.h"
 #include "tests/support/sched_run.h"
+#include "worker/sched/runtime.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -163,9 +164,64 @@ handoff_hog_stops_nobody(void)
     }
 }
 
+/* More hogs than procs: they shall be set aside more slowly, but they must be. */
+enum {
+    HOGS_COUNT = 6
+};
+
+static void
+stop_many_hogs(void *arg)
+{
+    struct world *world = arg;
+    for (int i = 0; i < HOGS_COUNT; i++) {
+        MUST(hr_go(hog_on, world, "hog") == 0);
+    }
+    while (world->waiting < HOGS_COUNT) {
+        hr_sleep(50000);
+    }
+    hr_sleep(50000);
+    world->is_over = true;
+    while (world->done < HOGS_COUNT) {
+        hr_sleep(50000);
+    }
+}
+
+static void
+handoff_many_hogs_stop_nobody(void)
+{
+    for (uint32_t procs = 1; procs <= 2; procs++) {
+        struct world world = { .done = 0 };
+        sched_run(procs, stop_many_hogs, &world);
+        ASSERT_I64_EQ(world.done, HOGS_COUNT);
+    }
+}
+
+/* GOAL    a thread that the kernel has not let run yet counts as inside of the runtime: its
+ *         proc must not be taken from it as if it sat in user code (it would not know).
+ * METHOD  start some and look at once; most are not running by then. */
+static void
+handoff_leaves_unborn_threads_alone(void)
+{
+    enum {
+        BIRTHS_COUNT = 50
+    };
+    struct hr_options options = { .procs_count = 2 };
+    MUST(hr_start(&options) == 0);
+    uint32_t outside_count = 0;
+    for (int i = 0; i < BIRTHS_COUNT; i++) {
+        struct thread *thread = runtime_thread_start();
+        MUST(thread != NULL);
+        outside_count += atomic_load(&thread->in_rt) == 0;
+    }
+    MUST(hr_stop() == 0);
+    ASSERT_I64_EQ(outside_count, 0);
+}
+
 static const struct test tests[] = {
     TEST(handoff_blocked_read_stops_nobody),
     TEST(handoff_thread_mutex_stops_nobody),
     TEST(handoff_hog_stops_nobody),
+    TEST(handoff_many_hogs_stop_nobody),
+    TEST(handoff_leaves_unborn_threads_alone),
 };
 TEST_MAIN("stress_sched_handoff", tests)

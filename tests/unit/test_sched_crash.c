@@ -104,6 +104,15 @@ done_too_often(void *arg)
 }
 
 static void
+unlock_shared_unlocked(void *arg)
+{
+    (void) arg;
+    struct hr_rwlock lock = { { 0 } };
+    hr_rwlock_lock(&lock);
+    hr_rwlock_unlock_shared(&lock);
+}
+
+static void
 crash_misuse_says_what(void)
 {
     char text[8192];
@@ -113,6 +122,9 @@ crash_misuse_says_what(void)
     status = last_words(done_too_often, text, sizeof text);
     CU_ASSERT_TRUE(WIFSIGNALED(status));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "wait group went below zero"));
+    status = last_words(unlock_shared_unlocked, text, sizeof text);
+    CU_ASSERT_TRUE(WIFSIGNALED(status));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "unlock of an rwlock that is not held so"));
 }
 
 /* GOAL    fibers that only wait for each other are reported, each with what it waits for. */
@@ -135,6 +147,8 @@ deadlock_in_stop(void *arg)
     (void) arg;
     static struct hr_mutex mutex;
     struct hr_chan *chan = hr_chan_new(1, 0);
+    /* A timer that is cleared again, an hour before its time, does not hide the rest. */
+    hr_ctx_rele(hr_ctx_new(NULL, hr_now() + INT64_C(3600000000000)));
     MUST(hr_go(wait_for_nobody, chan, "forlorn") == 0);
     MUST(hr_go(lock_for_ever, &mutex, "self-locker") == 0);
 }

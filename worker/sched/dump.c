@@ -187,7 +187,7 @@ static bool
 has_timers(void)
 {
     for (uint32_t i = 0; i < sched.procs_count; i++) {
-        if (timer_wheel_next(&proc_all[i].wheel) != INT64_MAX) {
+        if (!timer_wheel_is_empty(&proc_all[i].wheel)) {
             return true;
         }
     }

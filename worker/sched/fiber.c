@@ -180,6 +180,7 @@ fiber_main(void)
         /* The next one is new: it begins on this warm stack, without a switch. */
         next->stack = stack;
         next->thread = thread;
+        atomic_store_explicit(&thread->running, next, memory_order_relaxed);
         stack->fiber = next;
         self = next;
     }

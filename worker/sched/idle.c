@@ -10,7 +10,9 @@
  *       a thread; unlock; wake it       I5  sleep until it has been given a proc
  *
  * P1 before I1: I2 sees it.  P1 after I4: P2 sees the idle proc, and searching_count without
- * this thread; if another one searches, that one has I2 before it.  Local queues need no such
+ * this thread.  If another one searches, that one has I2 before it, or finds work elsewhere:
+ * then it stops searching first and looks at shared_count after, as P1 and P2 do the other
+ * way round (all seq_cst), and wakes the next.  Local queues need no such
  * proof: only their owner adds to them, and it is awake (RQ1); that others help it is a
  * matter of speed, and sysmon's to guarantee within its period.
  *

@@ -173,10 +173,23 @@ netpoll_poll(int64_t until_ns, struct runq_list *woken)
 
 /* ---- waiting ---- */
 
+/* The generation has ended: wake who waits in spite of it. */
+static void
+sides_close(struct thread *thread, struct netpoll_fd *each)
+{
+    for (int side = 0; side < NETPOLL_SIDES_COUNT; side++) {
+        uint64_t word =
+            atomic_exchange_explicit(&each->words[side], WORD_NONE, memory_order_seq_cst);
+        if (word != WORD_NONE && word != WORD_READY) {
+            park_wake(thread, word, WOKEN_CLOSED);
+        }
+    }
+}
+
 /* Register fd once.  Returns its generation (odd), or a negative errno.  noinline, as all
  * that reads errno: its address is a thread's, and must not be kept over a park. */
 static __attribute__((noinline)) int64_t
-fd_register(int fd)
+fd_register(struct thread *thread, int fd)
 {
     if (fd < 0 || (uint32_t) fd >= netpoll.fds_count) {
         return -EBADF;
@@ -199,10 +212,13 @@ fd_register(int fd)
             .data.u64 = (uint64_t) (generation + 1) << 32 | (uint32_t) fd };
         if (epoll_ctl(netpoll.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
             result = -errno;
-            atomic_store_explicit(&each->generation, generation + 2, memory_order_release);
+            atomic_store_explicit(&each->generation, generation + 2, memory_order_seq_cst);
         }
     }
     lock_give(&each->lock);
+    if (result < 0) {
+        sides_close(thread, each); /* another fiber may have believed in it meanwhile */
+    }
     return result;
 }
 
@@ -265,7 +281,7 @@ how_to_err(struct hr_fiber *self, enum woken how)
 static int
 fd_wait(struct hr_fiber *self, int fd, enum netpoll_side side, int64_t deadline)
 {
-    int64_t generation = fd_register(fd);
+    int64_t generation = fd_register(self->thread, fd);
     if (generation < 0) {
         return (int) generation;
     }
@@ -342,12 +358,8 @@ hr_fd_forget(int fd)
         epoll_ctl(netpoll.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     }
     lock_give(&each->lock);
-    for (int side = 0; was_registered && side < NETPOLL_SIDES_COUNT; side++) {
-        uint64_t word =
-            atomic_exchange_explicit(&each->words[side], WORD_NONE, memory_order_seq_cst);
-        if (word != WORD_NONE && word != WORD_READY) {
-            park_wake(thread, word, WOKEN_CLOSED);
-        }
+    if (was_registered) {
+        sides_close(thread, each);
     }
     if (self != NULL) {
         proc_leave(self);

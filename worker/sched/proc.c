@@ -38,7 +38,7 @@ push_shared_list(const struct runq_list *list)
 {
     lock_take(&sched.lock); /* P1 */
     runq_list_append(&sched.shared, list);
-    atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_relaxed);
+    atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_seq_cst);
     lock_give(&sched.lock);
 }
 
@@ -471,8 +471,9 @@ execute(struct thread *thread, struct hr_fiber *fiber)
     if (thread->is_searching) {
         thread->is_searching = false;
         atomic_fetch_sub_explicit(&sched.searching_count, 1, memory_order_seq_cst);
-        if (runq_ring_count(&thread->proc->ring) > 0) {
-            idle_wake_one(); /* there is more of it: the next searcher */
+        if (runq_ring_count(&thread->proc->ring) > 0 ||
+            atomic_load_explicit(&sched.shared_count, memory_order_seq_cst) > 0) {
+            idle_wake_one(); /* there is more: the next searcher */
         }
     }
     if (!prepare(thread, fiber)) {
@@ -488,7 +489,6 @@ execute(struct thread *thread, struct hr_fiber *fiber)
 void
 proc_thread_loop(struct thread *thread)
 {
-    atomic_store_explicit(&thread->in_rt, 1, memory_order_relaxed);
     while (atomic_load_explicit(&sched.is_over, memory_order_acquire) == 0) {
         struct hr_fiber *fiber = thread->proc != NULL ? find(thread) : NULL;
         if (fiber != NULL) {

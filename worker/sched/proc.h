@@ -251,7 +251,7 @@ proc_adopt_idle(struct thread *thread)
     struct proc *proc = sched.idle;
     if (proc != NULL) {
         sched.idle = proc->idle_next;
-        atomic_fetch_sub_explicit(&sched.idle_count, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&sched.idle_count, 1, memory_order_seq_cst);
         atomic_store_explicit(&proc->carrier, thread, memory_order_release);
         thread->proc = proc;
     }

@@ -100,6 +100,8 @@ runtime_thread_start(void)
         return NULL;
     }
     memset(thread, 0, sizeof *thread);
+    /* Not born yet is not "in user code": else sysmon would take its proc away. */
+    atomic_store_explicit(&thread->in_rt, 1, memory_order_relaxed);
     thread->random = UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t) (uintptr_t) thread;
     lock_take(&sched.lock);
     bool has_room = sched.threads_count < PROC_THREADS_COUNT_MAX;

@@ -30,6 +30,7 @@ enum {
     SLEEP_AFTER_NS = 100 * 1000 * 1000,
     SLICE_NS = 10 * 1000 * 1000,
     HOG_NS = 1000 * 1000,
+    HOG_CROWD_FACTOR = 4,
     BLOCKED_NS = 80 * 1000,
     BLOCKED_SHARE = 4, /* it ran for less than a quarter of the time */
     THREADS_SPARE_MIN = 2
@@ -82,13 +83,15 @@ is_blocked(struct view *view, const struct thread *thread, int64_t now)
     return false;
 }
 
-static bool
-may_hog_be_taken(void)
+/* How long a fiber may burn before others get its proc: the longer, the more threads burn
+ * already, for they all share the cores. */
+static int64_t
+hog_ns(void)
 {
     lock_take(&sched.lock);
-    bool may = sched.hogs_count < sched.procs_count; /* more would only thrash */
+    int64_t crowd = sched.hogs_count / sched.procs_count;
     lock_give(&sched.lock);
-    return may;
+    return HOG_NS * (1 + HOG_CROWD_FACTOR * crowd);
 }
 
 /* Something waits that this proc would serve, if its fiber moved. */
@@ -101,7 +104,7 @@ relieve(struct proc *proc, struct view *view, int64_t now)
         return;
     }
     bool blocked = is_blocked(view, thread, now);
-    bool is_hog = !blocked && now - view->since >= HOG_NS && may_hog_be_taken();
+    bool is_hog = !blocked && now - view->since >= hog_ns();
     if (!blocked && !is_hog) {
         return;
     }

@@ -181,6 +181,16 @@ timer_wheel_fini(struct timer_wheel *wheel)
     lock_give(&wheel->lock);
 }
 
+bool
+timer_wheel_is_empty(struct timer_wheel *wheel)
+{
+    uint32_t level, slot;
+    lock_take(&wheel->lock);
+    bool is_empty = !wheel_first(wheel, &level, &slot);
+    lock_give(&wheel->lock);
+    return is_empty;
+}
+
 void
 timer_wheel_check(struct timer_wheel *wheel)
 {

@@ -64,6 +64,8 @@ void timer_wheel_init(struct timer_wheel *wheel, int64_t now);
 struct timer *timer_wheel_run(struct timer_wheel *wheel, int64_t now, void *batch);
 /* Forget all timers. */
 void timer_wheel_fini(struct timer_wheel *wheel);
+/* Is any timer set?  (timer_wheel_next may still name one that was cleared.) */
+bool timer_wheel_is_empty(struct timer_wheel *wheel);
 void timer_wheel_check(struct timer_wheel *wheel);
 
 /* timer->on_fire is set by the caller. */
