@@ -45,7 +45,7 @@ enum proc_pool {
 };
 
 struct proc {
-    struct hr_fiber *next;          /* owner */
+    struct hr_fiber *_Atomic next;  /* owner; sysmon peeks */
     uint32_t is_draining;           /* owner: the deque was full, empty it first */
     _Atomic uint32_t turns;         /* owner writes, sysmon reads */
     struct thread *_Atomic carrier; /* NULL: idle */
