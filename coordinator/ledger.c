@@ -172,6 +172,22 @@ make_room(struct ledger *ledger, uint64_t size)
     return ledger->bytes_held + size <= ledger->bytes_max;
 }
 
+static err_t
+input_new(struct ledger *ledger, uint8_t *bytes, uint32_t size, struct input **ret_input)
+{
+    if (!make_room(ledger, size)) {
+        return ERR_FULL;
+    }
+    struct input *input = malloc(sizeof *input);
+    if (input == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    *input = (struct input){ .bytes = bytes, .size = size, .refs_count = 1 };
+    ledger->bytes_held += size;
+    *ret_input = input;
+    return ERR_OK;
+}
+
 err_t
 ledger_add(struct ledger *ledger, job_id_t id, const struct api_submit *submit,
     struct entry **ret_entry)
@@ -179,16 +195,14 @@ ledger_add(struct ledger *ledger, job_id_t id, const struct api_submit *submit,
     if (ledger_find(ledger, id) != NULL) {
         return ERR_EXISTS;
     }
-    if (ledger->entries_free == NULL || !make_room(ledger, submit->input_size)) {
+    if (ledger->entries_free == NULL) {
         return ERR_FULL;
     }
-    struct input *input = malloc(sizeof *input);
-    if (input == NULL) {
-        return ERR_NO_MEMORY;
+    struct input *input;
+    err_t err = input_new(ledger, submit->input, submit->input_size, &input);
+    if (err != ERR_OK) {
+        return err;
     }
-    *input =
-        (struct input){ .bytes = submit->input, .size = submit->input_size, .refs_count = 1 };
-    ledger->bytes_held += input->size;
 
     struct entry *entry = ledger->entries_free;
     ledger->entries_free = entry->next_kept;
@@ -260,6 +274,13 @@ ledger_input_rele(struct ledger *ledger, struct input *input)
     ledger->bytes_held -= input->size;
     free(input->bytes);
     free(input);
+}
+
+err_t
+ledger_input_put(struct ledger *ledger, struct entry *entry, uint8_t *bytes, uint32_t size)
+{
+    CHECK(entry->input == NULL);
+    return input_new(ledger, bytes, size, &entry->input);
 }
 
 void

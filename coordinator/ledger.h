@@ -52,6 +52,9 @@ struct entry {
     uint32_t result_size;
     bool has_result; /* it succeeded; result may have been dropped since */
     bool detached;
+    bool is_durable;     /* durable.h has, or had, a slot for it */
+    uint64_t created_ms; /* of a durable one, wall clock: older than the core knows */
+    uint64_t deadline_ms;
     struct waiter *waiters;
     char handler[CORE_NAME_SIZE_MAX];
     char content_type[LEDGER_TYPE_SIZE_MAX];
@@ -82,6 +85,10 @@ void ledger_forget(struct ledger *ledger, job_id_t id);
 
 void ledger_input_hold(struct input *input);
 void ledger_input_rele(struct ledger *ledger, struct input *input);
+/* One whose input was done, and is needed after all: takes bytes on success.  Errors: FULL,
+ * NO_MEMORY. */
+err_t ledger_input_put(
+    struct ledger *ledger, struct entry *entry, uint8_t *bytes, uint32_t size) MUST_USE;
 /* The job is terminal: no further copy will need its input. */
 void ledger_input_done(struct ledger *ledger, struct entry *entry);
 /* Copy a result in; older results make room.  Without room it is not kept (has_result

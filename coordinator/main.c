@@ -42,6 +42,9 @@ config_from_settings(void)
         .bytes_max = settings.jobs_bytes_max,
         .cancel_grace_ms = (uint32_t) duration_to_ms(settings.cancel_grace),
         .drain_timeout = settings.drain_timeout,
+        .store_url = settings.store_url,
+        .store_jobs_max = settings.store_jobs_max,
+        .store_kept = settings.store_kept,
     };
     core_config_default(&config.core);
     struct core_config *core = &config.core;

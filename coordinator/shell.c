@@ -5,6 +5,7 @@
 #include "coordinator/shell_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define DRAIN_LOOK_EVERY duration_ms(10)
 
@@ -45,6 +46,7 @@ is_drained(const struct shell *shell)
 {
     const struct core_counters *counters = core_counters(shell->core);
     return counters->jobs_live_count == 0 && counters->attempts_live_count == 0 &&
+           (shell->durable == NULL || durable_is_idle(shell->durable)) &&
            api_is_idle(shell->api);
 }
 
@@ -85,6 +87,9 @@ shell_drain(struct shell *shell)
     shell->draining = true;
     log_info("draining", LOG_I64("jobs", core_counters(shell->core)->jobs_live_count));
     api_close(shell->api);
+    if (shell->durable != NULL) {
+        durable_drain(shell->durable);
+    }
     shell->drain_until = instant_add(clock_now(), shell->drain_timeout);
     shell_step(shell, &(struct core_event){ .kind = EVENT_DRAIN });
     on_drain_timer(shell);
@@ -102,7 +107,9 @@ new_parts(struct shell *shell, const struct shell_config *config)
     if (err != ERR_OK) {
         return err;
     }
-    uint32_t entries_max = config->core.jobs_max + config->core.finished_max;
+    bool has_store = strcmp(config->store_url, "memory:") != 0;
+    uint32_t entries_max = config->core.jobs_max + config->core.finished_max +
+                           (has_store ? config->store_jobs_max : 0);
     shell->answers_max = entries_max;
     shell->answers = calloc(entries_max, sizeof *shell->answers);
     if (shell->answers == NULL) {
@@ -173,11 +180,21 @@ shell_new(struct loop *loop, const struct shell_config *config, struct shell **r
     }
     shell->loop = loop;
     shell->drain_timeout = config->drain_timeout;
+    shell->jobs_max = config->core.jobs_max;
+    shell->timeout_default = config->core.timeout_default;
+    shell->timeout_max = config->core.timeout_max;
     shell->shutdown_grace = duration_ms((int64_t) config->cancel_grace_ms + 500);
     shell->started_at = clock_now();
     shell->started_unix_ms = clock_unix_ms();
     crypto_random(&shell->epoch, sizeof shell->epoch);
     err_t err = new_parts(shell, config);
+    if (err == ERR_OK && strcmp(config->store_url, "memory:") != 0) {
+        err = durable_open(shell,
+            &(struct durable_config){ .url = config->store_url,
+                .jobs_max = config->store_jobs_max,
+                .kept = config->store_kept },
+            &shell->durable);
+    }
     if (err == ERR_OK) {
         err = open_links(shell, config);
     }
@@ -200,6 +217,7 @@ shell_free(struct shell *shell)
     }
     api_free(shell->api);
     links_free(shell->links); /* hands back every input that it borrowed */
+    durable_close(shell->durable);
     loop_timer_free(shell->timer);
     loop_timer_free(shell->drain_timer);
     loop_wake_free(shell->answer_wake);

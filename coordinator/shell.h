@@ -35,6 +35,9 @@ struct shell_config {
     uint64_t bytes_max; /* inputs and kept results together */
     uint32_t cancel_grace_ms;
     duration_t drain_timeout;
+    const char *store_url; /* "memory:", or a store's */
+    uint32_t store_jobs_max;
+    duration_t store_kept;
 };
 
 /* Errors: those of core_new, links_new and api_new; what failed is logged. */

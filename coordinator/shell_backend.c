@@ -46,6 +46,26 @@ refuse(job_id_t job, err_t err, struct core_command *ret_refuse)
 }
 
 static bool
+submit_durable(struct shell *shell, struct entry *entry, api_ticket_t ticket,
+    const struct api_submit *submit, struct core_command *ret_refuse)
+{
+    if (shell->durable == NULL) {
+        *ret_refuse = (struct core_command){
+            .kind = COMMAND_REFUSE, .job = entry->id, .refuse = { .why = SUBMIT_NOT_STORED }
+        };
+    } else {
+        entry->is_durable = true;
+        if (durable_submit(
+                shell->durable, entry, submit, submit->is_async ? ticket : 0, ret_refuse)) {
+            return true;
+        }
+    }
+    (void) ledger_next_waiter(shell->ledger, entry);
+    ledger_undo(shell->ledger, entry);
+    return false;
+}
+
+static bool
 backend_submit(void *user, api_ticket_t ticket, const struct api_submit *submit,
     job_id_t *ret_job, struct core_command *ret_refuse)
 {
@@ -56,10 +76,15 @@ backend_submit(void *user, api_ticket_t ticket, const struct api_submit *submit,
     if (err != ERR_OK) {
         return refuse(job, err, ret_refuse);
     }
-    err = ticket != 0 ? ledger_wait(shell->ledger, entry, ticket) : ERR_OK;
+    bool waits = ticket != 0 && !submit->is_async;
+    err = waits ? ledger_wait(shell->ledger, entry, ticket) : ERR_OK;
     if (err != ERR_OK) {
         ledger_undo(shell->ledger, entry);
         return refuse(job, err, ret_refuse);
+    }
+    if (submit->is_durable) {
+        *ret_job = job;
+        return submit_durable(shell, entry, ticket, submit, ret_refuse);
     }
     /* Whoever submits learns the id before the answer comes. */
     bool was_answering = shell->answering;
@@ -93,7 +118,32 @@ backend_gone(void *user, api_ticket_t ticket)
     if (entry == NULL || entry->detached || entry->waiters != NULL) {
         return; /* answered already, not to be cancelled, or others still wait */
     }
+    if (entry->is_durable && shell->durable != NULL &&
+        durable_cancel(shell->durable, entry->id, CAUSE_CLIENT_GONE)) {
+        return;
+    }
     shell_step(shell, &(struct core_event){ .kind = EVENT_GONE, .job = { .job = entry->id } });
+}
+
+static bool
+backend_job(void *user, job_id_t job, struct job_view *ret_job)
+{
+    struct shell *shell = user;
+    return (shell->durable != NULL && durable_view(shell->durable, job, ret_job)) ||
+           core_job(shell->core, job, ret_job);
+}
+
+static bool
+backend_recall(void *user, api_ticket_t ticket, const struct api_recall *recall)
+{
+    struct shell *shell = user;
+    return shell->durable != NULL && durable_recall(shell->durable, ticket, recall);
+}
+
+static bool
+backend_has_store(void *user)
+{
+    return ((struct shell *) user)->durable != NULL;
 }
 
 static bool
@@ -102,7 +152,7 @@ backend_wait(void *user, api_ticket_t ticket, job_id_t job)
     struct shell *shell = user;
     struct entry *entry = ledger_find(shell->ledger, job);
     struct job_view view;
-    if (entry == NULL || !core_job(shell->core, job, &view)) {
+    if (entry == NULL || !backend_job(shell, job, &view)) {
         return false;
     }
     if (view.state > JOB_RUNNING) {
@@ -121,6 +171,9 @@ backend_cancel(void *user, job_id_t job)
 {
     struct shell *shell = user;
     struct job_view view;
+    if (shell->durable != NULL && durable_cancel(shell->durable, job, CAUSE_USER)) {
+        return true;
+    }
     if (!core_job(shell->core, job, &view)) {
         return false;
     }
@@ -157,7 +210,8 @@ backend_metrics(void *user, void (*write)(void *out, const char *text), void *ou
 static bool
 backend_is_ready(void *user)
 {
-    return !((struct shell *) user)->draining;
+    struct shell *shell = user;
+    return !shell->draining && (shell->durable == NULL || durable_is_recovered(shell->durable));
 }
 
 struct api_backend
@@ -170,6 +224,9 @@ shell_backend(struct shell *shell)
         .unix_ms = backend_unix_ms,
         .submit = backend_submit,
         .gone = backend_gone,
+        .job = backend_job,
+        .recall = backend_recall,
+        .has_store = backend_has_store,
         .wait = backend_wait,
         .cancel = backend_cancel,
         .result = backend_result,

@@ -11,6 +11,7 @@
 #define COORDINATOR_SHELL_STATE_H
 
 #include "coordinator/deferred.h"
+#include "coordinator/durable.h"
 #include "coordinator/ledger.h"
 #include "coordinator/shell.h"
 
@@ -20,6 +21,10 @@ struct shell {
     struct links *links;
     struct api *api;
     struct ledger *ledger;
+    struct durable *durable; /* NULL: jobs live in memory alone */
+    uint32_t jobs_max;
+    duration_t timeout_default;
+    duration_t timeout_max;
     struct loop_timer *timer;
     struct loop_timer *drain_timer;
     struct loop_wake *answer_wake;
@@ -46,6 +51,8 @@ struct shell {
 
 /* Feed one event, do what the core commands, answer who waited for it. */
 void shell_step(struct shell *shell, const struct core_event *event);
+/* The job is terminal, and whoever waits for it may know. */
+void shell_step_tell(struct shell *shell, job_id_t job);
 /* Call back everyone whose job became terminal; does nothing when it is on the stack. */
 void shell_step_deliver(struct shell *shell);
 

@@ -50,6 +50,15 @@ command_cancel(struct shell *shell, const struct core_command *command)
 }
 
 static void
+push_answer(struct shell *shell, job_id_t job)
+{
+    CHECK(shell->answers_count < shell->answers_max);
+    uint32_t last = (shell->answers_first + shell->answers_count) % shell->answers_max;
+    shell->answers[last] = job;
+    shell->answers_count++;
+}
+
+static void
 command_answer(struct shell *shell, const struct core_command *command)
 {
     struct entry *entry = ledger_find(shell->ledger, command->job);
@@ -61,10 +70,19 @@ command_answer(struct shell *shell, const struct core_command *command)
             shell->reply->content_type);
     }
     ledger_input_done(shell->ledger, entry);
-    CHECK(shell->answers_count < shell->answers_max);
-    uint32_t last = (shell->answers_first + shell->answers_count) % shell->answers_max;
-    shell->answers[last] = command->job;
-    shell->answers_count++;
+    if (!entry->is_durable || durable_on_answer(shell->durable, entry, command->answer.state)) {
+        push_answer(shell, command->job);
+    }
+}
+
+static void
+command_forget(struct shell *shell, job_id_t job)
+{
+    struct entry *entry = ledger_find(shell->ledger, job);
+    CHECK(entry != NULL); /* S1 */
+    if (!entry->is_durable || durable_on_forget(shell->durable, entry)) {
+        ledger_forget(shell->ledger, job);
+    }
 }
 
 static void
@@ -88,7 +106,7 @@ perform(struct shell *shell, const struct core_command *command)
     case COMMAND_CANCEL: command_cancel(shell, command); break;
     case COMMAND_ANSWER: command_answer(shell, command); break;
     case COMMAND_CLOSE_WORKER: command_close_worker(shell, command->close_worker.link); break;
-    case COMMAND_FORGET: ledger_forget(shell->ledger, command->job); break;
+    case COMMAND_FORGET: command_forget(shell, command->job); break;
     }
 }
 
@@ -114,8 +132,22 @@ tell_waiters(struct shell *shell, job_id_t job)
         if (ticket == 0) {
             return;
         }
+        if (entry->is_durable && durable_is_put_off(shell->durable, job)) {
+            const struct core_command refuse = { .kind = COMMAND_REFUSE,
+                .job = job,
+                .refuse = { .why = SUBMIT_DRAINING, .retry_after = duration_s(1) } };
+            api_refused(shell->api, ticket, &refuse);
+            continue;
+        }
         api_answer(shell->api, ticket, job); /* S2: off the list before it is told */
     }
+}
+
+void
+shell_step_tell(struct shell *shell, job_id_t job)
+{
+    push_answer(shell, job);
+    shell_step_deliver(shell);
 }
 
 void

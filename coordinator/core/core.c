@@ -288,6 +288,14 @@ core_next_command(struct core *core, struct core_command *ret_command)
     return true;
 }
 
+bool
+core_accepts(
+    const struct core *core, const struct event_submit *submit, struct core_command *ret_refuse)
+{
+    instant_t deadline;
+    return job_is_acceptable(core, submit, ret_refuse, &deadline);
+}
+
 instant_t
 core_wake_at(const struct core *core)
 {

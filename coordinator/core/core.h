@@ -121,7 +121,8 @@ enum submit_refusal {
     SUBMIT_FULL,      /* the bound of jobs is reached */
     SUBMIT_DEADLINE,  /* no useful time is left */
     SUBMIT_DRAINING,
-    SUBMIT_DUPLICATE_ID
+    SUBMIT_DUPLICATE_ID,
+    SUBMIT_NOT_STORED /* the shell's: it was to be on disk, and the disk does not take it */
 };
 
 enum job_mode {
@@ -342,6 +343,9 @@ size_t core_memory_size(const struct core_config *config);
 /* Feed one event.  now never goes back.  Take all commands before the next step. */
 void core_step(struct core *core, instant_t now, const struct core_event *event);
 bool core_next_command(struct core *core, struct core_command *ret_command);
+/* Whether a SUBMIT would be taken now, and else how it would be refused. */
+bool core_accepts(const struct core *core, const struct event_submit *submit,
+    struct core_command *ret_refuse);
 /* When the core wants a TIMER event; INSTANT_NEVER for no time. */
 instant_t core_wake_at(const struct core *core);
 

@@ -8,8 +8,7 @@
 #include <string.h>
 
 static struct handler *find_handler(const struct core *core, const char *name);
-static void
-refuse(struct core *core, job_id_t id, enum submit_refusal why, duration_t retry_after);
+static void refuse(struct core *core, const struct core_command *refusal);
 static bool find_deadline(
     const struct core *core, const struct event_submit *submit, instant_t *ret_deadline);
 static struct job *take_record(struct core *core, const struct event_submit *submit);
@@ -24,37 +23,62 @@ job_find(const struct core *core, job_id_t id)
     return map_get(&core->job_by_id, id, &index) ? pool_at(&core->jobs, index) : NULL;
 }
 
+bool
+job_is_acceptable(const struct core *core, const struct event_submit *submit,
+    struct core_command *ret_refuse, instant_t *ret_deadline)
+{
+    const struct handler *handler = find_handler(core, submit->handler);
+    enum submit_refusal why;
+    duration_t retry_after = DURATION_ZERO;
+    if (core->is_draining && !PLANTED(accept)) {
+        why = SUBMIT_DRAINING;
+        retry_after = duration_s(1);
+    } else if (handler == NULL) {
+        why = SUBMIT_UNKNOWN_HANDLER;
+    } else if (job_find(core, submit->job) != NULL) {
+        why = SUBMIT_DUPLICATE_ID;
+    } else if (handler->counts.workers_count == 0) {
+        why = SUBMIT_NO_WORKER;
+        retry_after = core->config.heartbeat;
+    } else if (!find_deadline(core, submit, ret_deadline)) {
+        why = SUBMIT_DEADLINE;
+    } else if (core->counters.jobs_live_count >= core->config.jobs_max && !PLANTED(full)) {
+        why = SUBMIT_FULL;
+        retry_after = duration_s(1);
+    } else {
+        return true;
+    }
+    *ret_refuse = (struct core_command){ .kind = COMMAND_REFUSE,
+        .job = submit->job,
+        .refuse = { .why = why, .retry_after = retry_after } };
+    return false;
+}
+
 void
 job_submit(struct core *core, const struct event_submit *submit)
 {
-    struct handler *handler = find_handler(core, submit->handler);
+    struct core_command refusal;
     instant_t deadline;
-    if (core->is_draining && !PLANTED(accept)) {
-        refuse(core, submit->job, SUBMIT_DRAINING, duration_s(1));
-    } else if (handler == NULL) {
-        refuse(core, submit->job, SUBMIT_UNKNOWN_HANDLER, DURATION_ZERO);
-    } else if (job_find(core, submit->job) != NULL) {
-        refuse(core, submit->job, SUBMIT_DUPLICATE_ID, DURATION_ZERO);
-    } else if (handler->counts.workers_count == 0) {
-        refuse(core, submit->job, SUBMIT_NO_WORKER, core->config.heartbeat);
-    } else if (!find_deadline(core, submit, &deadline)) {
-        refuse(core, submit->job, SUBMIT_DEADLINE, DURATION_ZERO);
-    } else {
-        struct job *job = take_record(core, submit);
-        if (job == NULL) {
-            refuse(core, submit->job, SUBMIT_FULL, duration_s(1));
-            return;
-        }
-        job->handler = handler;
-        job->deadline = deadline;
-        set_policy(core, job, &submit->policy);
-        handler->counts.submitted_count++;
-        core->counters.jobs_accepted_count++;
-        core->counters.jobs_live_count++;
-        core_push(core, COMMAND_ACCEPT, job->id);
-        job_wait(core, job, ATTEMPT_PRIMARY);
-        job_rearm(core, job);
+    if (!job_is_acceptable(core, submit, &refusal, &deadline)) {
+        refuse(core, &refusal);
+        return;
     }
+    struct job *job = take_record(core, submit);
+    if (job == NULL) {
+        refuse(core, &(struct core_command){ .kind = COMMAND_REFUSE,
+                         .job = submit->job,
+                         .refuse = { .why = SUBMIT_FULL, .retry_after = duration_s(1) } });
+        return;
+    }
+    job->handler = find_handler(core, submit->handler);
+    job->deadline = deadline;
+    set_policy(core, job, &submit->policy);
+    job->handler->counts.submitted_count++;
+    core->counters.jobs_accepted_count++;
+    core->counters.jobs_live_count++;
+    core_push(core, COMMAND_ACCEPT, job->id);
+    job_wait(core, job, ATTEMPT_PRIMARY);
+    job_rearm(core, job);
 }
 
 static struct handler *
@@ -69,12 +93,10 @@ find_handler(const struct core *core, const char *name)
 }
 
 static void
-refuse(struct core *core, job_id_t id, enum submit_refusal why, duration_t retry_after)
+refuse(struct core *core, const struct core_command *refusal)
 {
-    struct core_command *command = core_push(core, COMMAND_REFUSE, id);
-    command->refuse.why = why;
-    command->refuse.retry_after = retry_after;
-    core->counters.jobs_refused_count[why]++;
+    *core_push(core, COMMAND_REFUSE, refusal->job) = *refusal;
+    core->counters.jobs_refused_count[refusal->refuse.why]++;
 }
 
 /* False when no useful time is left; a child's time ends with its parent's. */
@@ -105,9 +127,6 @@ find_deadline(
 static struct job *
 take_record(struct core *core, const struct event_submit *submit)
 {
-    if (core->counters.jobs_live_count >= core->config.jobs_max && !PLANTED(full)) {
-        return NULL;
-    }
     struct job *job = pool_take(&core->jobs);
     if (job == NULL && !list_is_empty(&core->finished)) {
         collect(core, LIST_ENTRY(list_first(&core->finished), struct job, on_finished));

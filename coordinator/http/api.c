@@ -31,16 +31,46 @@ find_waiting(struct api *api, api_ticket_t ticket)
     return conn->ticket == ticket ? conn : NULL;
 }
 
+/* NULL: told gone meanwhile. */
+struct conn *
+api_take_waiting(struct api *api, api_ticket_t ticket)
+{
+    struct conn *conn = ticket != 0 ? find_waiting(api, ticket) : NULL;
+    if (conn != NULL) {
+        conn_stop_waiting(conn);
+    }
+    return conn;
+}
+
+void
+api_accepted(struct api *api, api_ticket_t ticket, job_id_t job)
+{
+    struct conn *conn = api_take_waiting(api, ticket);
+    if (conn != NULL) {
+        reply_accepted(conn, job);
+        conn_process(conn);
+    }
+}
+
+void
+api_refused(struct api *api, api_ticket_t ticket, const struct core_command *refuse)
+{
+    struct conn *conn = api_take_waiting(api, ticket);
+    if (conn != NULL) {
+        reply_refused(conn, "", refuse);
+        conn_process(conn);
+    }
+}
+
 void
 api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
 {
-    struct conn *conn = ticket != 0 ? find_waiting(api, ticket) : NULL;
+    struct conn *conn = api_take_waiting(api, ticket);
     if (conn == NULL) {
-        return; /* told gone meanwhile */
+        return;
     }
-    conn_stop_waiting(conn);
     struct job_view view;
-    if (core_job(api->backend.core(api->backend.shell), job, &view)) {
+    if (api->backend.job(api->backend.shell, job, &view)) {
         reply_job(conn, &view, conn->form);
     } else {
         reply_unknown_job(conn, job);

@@ -19,6 +19,7 @@
 #define COORDINATOR_HTTP_API_H
 
 #include "common/edge/loop.h"
+#include "common/pure/slice.h"
 #include "coordinator/core/core.h"
 
 struct api;
@@ -36,6 +37,9 @@ struct api_submit {
     const char *content_type; /* of the input, "" */
     const char *traceparent;  /* "" */
     bool detach;              /* the job outlives its client */
+    bool is_durable;          /* it outlives the process: acknowledged when it is on disk */
+    bool is_async;            /* answered by api_accepted, not when it is over */
+    uint64_t run_at_unix_ms;  /* not before; 0: at once */
     uint8_t *input;           /* malloc'd; may be NULL when empty */
     uint32_t input_size;
 };
@@ -46,6 +50,31 @@ struct api_result {
     const char *content_type; /* "" */
 };
 
+/* A look into the store. */
+enum api_recall_what {
+    RECALL_JOB,
+    RECALL_ATTEMPTS,
+    RECALL_RESULT,
+    RECALL_LIST
+};
+
+struct api_recall {
+    enum api_recall_what what;
+    job_id_t job;                     /* of a list: only older ones; none: from the newest on */
+    char handler[CORE_NAME_SIZE_MAX]; /* of a list: "" for any */
+    char state[32];
+};
+
+/* What the store has of a job that ended. */
+struct api_record {
+    job_id_t job;
+    const char *handler;
+    const char *state;     /* the word: also UNKNOWN_OUTCOME */
+    struct slice document; /* the job as GET shows it */
+    struct api_result result;
+    bool has_result;
+};
+
 /* What the shell does for the front end. */
 struct api_backend {
     void *shell;
@@ -53,12 +82,18 @@ struct api_backend {
     instant_t (*now)(void *shell);
     /* Wall clock of a monotonic instant, for people: ms since 1970. */
     uint64_t (*unix_ms)(void *shell, instant_t when);
-    /* true: accepted, input taken, *ret_job is its id, and the ticket will be answered by
-     * api_answer (perhaps before submit returns).  false: refused, *ret_refuse says why. */
+    /* true: input taken, *ret_job is its id, and the ticket will be answered by api_answer,
+     * or (is_async) by api_accepted, or by api_refused when the disk does not take it; perhaps
+     * before submit returns.  false: refused, *ret_refuse says why. */
     bool (*submit)(void *shell, api_ticket_t ticket, const struct api_submit *submit,
         job_id_t *ret_job, struct core_command *ret_refuse);
     /* The client of this ticket went away; its job is cancelled unless it detached. */
     void (*gone)(void *shell, api_ticket_t ticket);
+    /* The job as others see it; false: it is in no memory here. */
+    bool (*job)(void *shell, job_id_t job, struct job_view *ret_job);
+    /* Look for it in the store: api_recalled answers.  false: there is no store. */
+    bool (*recall)(void *shell, api_ticket_t ticket, const struct api_recall *recall);
+    bool (*has_store)(void *shell);
     /* Answered when the job is terminal (at once if it is): 0 ticket for no waiting. */
     bool (*wait)(void *shell, api_ticket_t ticket, job_id_t job);
     /* false: no such job.  Idempotent. */
@@ -103,5 +138,15 @@ void api_close(struct api *api);
 bool api_is_idle(const struct api *api);
 /* The job of this ticket is terminal: answer its client from the core's view. */
 void api_answer(struct api *api, api_ticket_t ticket, job_id_t job);
+/* It was taken, and nobody waits for its end. */
+void api_accepted(struct api *api, api_ticket_t ticket, job_id_t job);
+/* It was not taken after all. */
+void api_refused(struct api *api, api_ticket_t ticket, const struct core_command *refuse);
+/* What the store has: one record, or the page of a list; none: there is nothing.  Borrowed. */
+void api_recalled(struct api *api, api_ticket_t ticket, const struct api_recall *recall,
+    const struct api_record *records, uint32_t records_count);
+/* The job as GET shows it, on one line; borrowed until the next call of the front end's.
+ * Empty without memory. */
+struct slice api_document(struct api *api, const struct job_view *job);
 
 #endif

@@ -83,20 +83,21 @@ query_refuse_all(struct request *request)
 
 /* ---- one job -------------------------------------------------------------------------- */
 
-/* The job of the path; false: answered. */
+/* The job of the path; false: answered, or the store is asked. */
 static bool
-find_job(struct request *request, struct job_view *ret_job)
+find_job(struct request *request, enum api_recall_what what, struct job_view *ret_job)
 {
+    const struct api *api = request->conn->api;
     job_id_t id;
     if (id_from_text(request->capture, strlen(request->capture), &id) != ERR_OK) {
         reply_bad_field(request->conn, "id", NULL, "'%.64s' is no job's id", request->capture);
         return false;
     }
-    if (!core_job(core_of(request), id, ret_job)) {
-        reply_unknown_job(request->conn, id);
-        return false;
+    if (api->backend.job(api->backend.shell, id, ret_job)) {
+        return true;
     }
-    return true;
+    recall_or_unknown(request->conn, &(struct api_recall){ .what = what, .job = id });
+    return false;
 }
 
 static void
@@ -139,7 +140,7 @@ handle_job(struct request *request)
         reply_bad_field(request->conn, "wait", NULL, "wait '%.40s' %s", wait.value, why);
         return;
     }
-    if (!find_job(request, &job)) {
+    if (!find_job(request, RECALL_JOB, &job)) {
         return;
     }
     if (time.ns > 0 && job.state <= JOB_RUNNING) {
@@ -153,7 +154,7 @@ void
 handle_job_attempts(struct request *request)
 {
     struct job_view job;
-    if (query_refuse_all(request) && find_job(request, &job)) {
+    if (query_refuse_all(request) && find_job(request, RECALL_ATTEMPTS, &job)) {
         (void) begin(request);
         job_json_attempts(request->conn->api, &job);
         reply_json(request->conn, 200, &job);
@@ -164,7 +165,7 @@ void
 handle_job_result(struct request *request)
 {
     struct job_view job;
-    if (!query_refuse_all(request) || !find_job(request, &job)) {
+    if (!query_refuse_all(request) || !find_job(request, RECALL_RESULT, &job)) {
         return;
     }
     if (job.state <= JOB_RUNNING) {
@@ -187,11 +188,12 @@ handle_job_cancel(struct request *request)
         reply_bad_field(conn, "body", NULL, "a cancel takes no body");
         return;
     }
-    if (!query_refuse_all(request) || !find_job(request, &job)) {
+    if (!query_refuse_all(request) || !find_job(request, RECALL_JOB, &job)) {
         return;
     }
     job_id_t id = job.id;
-    if (!api->backend.cancel(api->backend.shell, id) || !core_job(core_of(request), id, &job)) {
+    if (!api->backend.cancel(api->backend.shell, id) ||
+        !api->backend.job(api->backend.shell, id, &job)) {
         reply_unknown_job(conn, id);
         return;
     }
@@ -315,16 +317,44 @@ write_list(struct list *list)
     reply_json(list->request->conn, 200, NULL);
 }
 
+/* ?source=store: what has ended and is on disk, newest first. */
+static void
+list_stored(struct request *request, const struct query_part *values)
+{
+    struct conn *conn = request->conn;
+    const struct api *api = conn->api;
+    struct api_recall recall = { .what = RECALL_LIST };
+    const char *token = values[3].value;
+    if (strcmp(values[4].value, "store") != 0) {
+        reply_bad_field(conn, "source", NULL, "source is nothing but store");
+    } else if (!api->backend.has_store(api->backend.shell)) {
+        reply_bad_field(conn, "source", NULL, "this coordinator has no store (store.url)");
+    } else if (token[0] != '\0' && id_from_text(token, strlen(token), &recall.job) != ERR_OK) {
+        reply_bad_field(
+            conn, "page_token", NULL, "page_token is not one that this list gave out");
+    } else {
+        /* A name that is too long fits nothing, cut or not. */
+        snprintf(recall.handler, sizeof recall.handler, "%.63s", values[1].value);
+        snprintf(recall.state, sizeof recall.state, "%.31s", values[0].value);
+        recall_or_unknown(conn, &recall);
+    }
+}
+
 void
 handle_jobs(struct request *request)
 {
-    static const char *const known[] = { "state", "handler", "page_size", "page_token" };
+    static const char *const known[] = { "state", "handler", "page_size", "page_token",
+        "source" };
     struct query_part values[ARRAY_COUNT(known)];
     struct list list = { .request = request };
     if (!read_query(request, known, ARRAY_COUNT(known), values)) {
         return;
     }
     list.handler = values[1].value;
+    if (values[4].value[0] != '\0') {
+        list_stored(request, values);
+        return;
+    }
     if (set_state_filter(&list, values[0].value) &&
         set_page(&list, values[2].value, values[3].value)) {
         write_list(&list);

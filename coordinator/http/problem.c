@@ -237,6 +237,12 @@ reply_refused(struct conn *conn, const char *handler, const struct core_command 
         problem.title = "Draining";
         problem.detail = "this coordinator is being stopped";
         break;
+    case SUBMIT_NOT_STORED:
+        problem.status = 503;
+        problem.code = "store-unavailable";
+        problem.title = "Store unavailable";
+        problem.detail = "the job was to be kept on disk, and the disk does not take it now";
+        break;
     case SUBMIT_DEADLINE:
         problem.status = 504;
         problem.code = "deadline-exceeded";

@@ -251,7 +251,7 @@ reply_accepted(struct conn *conn, job_id_t id)
 {
     struct api *api = conn->api;
     struct job_view job;
-    if (!core_job(api->backend.core(api->backend.shell), id, &job)) {
+    if (!api->backend.job(api->backend.shell, id, &job)) {
         reply_unknown_job(conn, id);
         return;
     }

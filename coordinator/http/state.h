@@ -7,7 +7,7 @@
  *     routes.c   the one table; path and query of a request
  *     submit.c   a request -> struct api_submit;  submit_json.c: from a document
  *     handlers.c the routes that only look
- *     job_json.c the core's views as JSON
+ *     job_json.c the core's views as JSON;  recall.c: what only the store has
  *     reply.c    heads, the one write;  problem.c: refusals
  *
  *                    first byte            complete           ticket
@@ -166,6 +166,8 @@ bool conn_count_held(struct conn *conn);
 void conn_finish(struct conn *conn);
 /* A ticket for the shell; it must be stopped again before the connection is closed. */
 api_ticket_t conn_start_waiting(struct conn *conn);
+/* NULL: it was told gone meanwhile.  Answer it, then conn_process(). */
+struct conn *api_take_waiting(struct api *api, api_ticket_t ticket);
 /* The ticket was answered, or withdrawn: the connection may read on. */
 void conn_stop_waiting(struct conn *conn);
 /* The client is no more: the shell is told if it holds its ticket. */
@@ -226,6 +228,11 @@ void handle_live(struct request *request);
 void handle_ready(struct request *request);
 void handle_version(struct request *request);
 void handle_metrics(struct request *request);
+
+/* ---- recall.c ------------------------------------------------------------------------- */
+
+/* Ask the store, and answer that there is no such job if there is none to ask. */
+void recall_or_unknown(struct conn *conn, const struct api_recall *recall);
 
 /* ---- job_json.c ----------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 
 #include "common/pure/duration.h"
 #include "common/pure/nearest.h"
+#include "common/pure/timestamp.h"
 
 #include <stdlib.h>
 
@@ -174,6 +175,46 @@ wish_set_on_disconnect(
     return false;
 }
 
+static bool
+needs_store(struct wish *wish, struct conn *conn, const char *field)
+{
+    const struct api *api = conn->api;
+    wish->is_durability_set = true;
+    wish->submit.is_durable = true;
+    if (!api->backend.has_store(api->backend.shell)) {
+        reply_bad_field(conn, field, NULL,
+            "%s needs a store, and this coordinator has none (store.url)", field);
+        return false;
+    }
+    return true;
+}
+
+bool
+wish_set_durability(struct wish *wish, struct conn *conn, const char *field, const char *text)
+{
+    if (strcmp(text, "sync") == 0) {
+        return needs_store(wish, conn, field);
+    }
+    wish->is_durability_set = true;
+    wish->submit.is_durable = false;
+    if (strcmp(text, "none") != 0) {
+        reply_bad_field(conn, field, NULL, "%s '%.40s' is neither none nor sync", field, text);
+        return false;
+    }
+    return true;
+}
+
+bool
+wish_set_run_at(struct wish *wish, struct conn *conn, const char *field, const char *text)
+{
+    if (timestamp_parse(slice_of(text), &wish->submit.run_at_unix_ms) != ERR_OK) {
+        reply_bad_field(conn, field, NULL,
+            "%s '%.40s' is no RFC 3339 time; write 2026-11-24T10:00:00Z", field, text);
+        return false;
+    }
+    return needs_store(wish, conn, field);
+}
+
 bool
 wish_check_count(struct conn *conn, const char *field, bool is_number, int64_t count)
 {
@@ -271,6 +312,7 @@ wish_init(struct wish *wish, struct request *request)
     };
     wish->is_hedge_off = false;
     wish->is_async = false;
+    wish->is_durability_set = false;
     wish->handler[0] = '\0';
     wish->content_type[0] = '\0';
     wish->traceparent[0] = '\0';
@@ -300,15 +342,21 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
     }
     conn->form = form;
     submit->detach = submit->detach || wish->is_async;
-    api_ticket_t ticket = wish->is_async ? 0 : conn_start_waiting(conn);
+    submit->is_async = wish->is_async;
+    if (!wish->is_durability_set) {
+        /* Who does not wait for it cannot see it die with us. */
+        submit->is_durable = wish->is_async && api->backend.has_store(api->backend.shell);
+    }
+    bool waits = !wish->is_async || submit->is_durable;
+    api_ticket_t ticket = waits ? conn_start_waiting(conn) : 0;
     struct core_command refuse;
     if (api->backend.submit(api->backend.shell, ticket, submit, &conn->job, &refuse)) {
-        if (wish->is_async) {
+        if (!waits) {
             reply_accepted(conn, conn->job);
         }
         return; /* the input is the shell's */
     }
-    if (!wish->is_async) {
+    if (waits) {
         conn_stop_waiting(conn);
     }
     reply_refused(conn, wish->handler, &refuse);
@@ -345,7 +393,7 @@ static bool
 refuse_parameter(struct conn *conn, const struct query_part *part)
 {
     static const char *const known[] = { "timeout", "hedge", "mode", "copies", "max_attempts",
-        "idempotent", "on_disconnect" };
+        "idempotent", "on_disconnect", "durability", "run_at" };
     return query_refuse(conn, part, known, ARRAY_COUNT(known));
 }
 
@@ -373,6 +421,12 @@ set_parameter(struct wish *wish, struct conn *conn, const struct query_part *par
     }
     if (strcmp(part->key, "on_disconnect") == 0) {
         return wish_set_on_disconnect(wish, conn, part->key, part->value);
+    }
+    if (strcmp(part->key, "durability") == 0) {
+        return wish_set_durability(wish, conn, part->key, part->value);
+    }
+    if (strcmp(part->key, "run_at") == 0) {
+        return wish_set_run_at(wish, conn, part->key, part->value);
     }
     return refuse_parameter(conn, part);
 }

@@ -17,6 +17,7 @@ struct wish {
     struct api_submit submit; /* input: owned until it was sent */
     bool is_hedge_off;
     bool is_async; /* answered when it is accepted, not when it is over */
+    bool is_durability_set;
     char handler[CORE_NAME_SIZE_MAX];
     char content_type[API_CONTENT_TYPE_SIZE_MAX];
     char traceparent[64];
@@ -29,6 +30,11 @@ bool wish_set_timeout_text(
     struct wish *wish, struct conn *conn, const char *field, struct slice text);
 /* "auto", "off", or a duration. */
 bool wish_set_hedge(struct wish *wish, struct conn *conn, const char *field, const char *text);
+/* "none" or "sync". */
+bool
+wish_set_durability(struct wish *wish, struct conn *conn, const char *field, const char *text);
+/* RFC 3339. */
+bool wish_set_run_at(struct wish *wish, struct conn *conn, const char *field, const char *text);
 bool wish_set_mode(struct wish *wish, struct conn *conn, const char *field, const char *text);
 bool wish_set_on_disconnect(
     struct wish *wish, struct conn *conn, const char *field, const char *text);

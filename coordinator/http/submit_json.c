@@ -113,6 +113,26 @@ set_on_disconnect(struct document *document, const char *path, const struct json
 }
 
 static bool
+set_durability(struct document *document, const char *path, const struct json *value)
+{
+    const char *text = json_text(value);
+    if (text == NULL) {
+        return refuse_kind(document, path, "'none' or 'sync'");
+    }
+    return wish_set_durability(&document->wish, document->conn, path, text);
+}
+
+static bool
+set_run_at(struct document *document, const char *path, const struct json *value)
+{
+    const char *text = json_text(value);
+    if (text == NULL) {
+        return refuse_kind(document, path, "an RFC 3339 time");
+    }
+    return wish_set_run_at(&document->wish, document->conn, path, text);
+}
+
+static bool
 set_enabled(struct document *document, const char *path, const struct json *value)
 {
     bool is_enabled;
@@ -217,6 +237,8 @@ static const struct field root_fields[] = {
     { "fanout", "fanout", set_fanout },
     { "idempotent", "idempotent", set_idempotent },
     { "on_disconnect", "on_disconnect", set_on_disconnect },
+    { "durability", "durability", set_durability },
+    { "run_at", "run_at", set_run_at },
     { 0 },
 };
 

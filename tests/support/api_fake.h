@@ -285,6 +285,28 @@ fake_gone(void *user, api_ticket_t ticket)
 }
 
 static inline bool
+fake_job(void *user, job_id_t job, struct job_view *ret_job)
+{
+    return core_job(((struct fake *) user)->core, job, ret_job);
+}
+
+static inline bool
+fake_recall(void *user, api_ticket_t ticket, const struct api_recall *recall)
+{
+    (void) user;
+    (void) ticket;
+    (void) recall;
+    return false;
+}
+
+static inline bool
+fake_has_store(void *user)
+{
+    (void) user;
+    return false;
+}
+
+static inline bool
 fake_wait(void *user, api_ticket_t ticket, job_id_t job)
 {
     struct fake *fake = user;
@@ -404,6 +426,9 @@ fake_build(
         .now = fake_now,
         .unix_ms = fake_unix_ms,
         .submit = fake_submit,
+        .job = fake_job,
+        .recall = fake_recall,
+        .has_store = fake_has_store,
         .gone = fake_gone,
         .wait = fake_wait,
         .cancel = fake_cancel,

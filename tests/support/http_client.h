@@ -94,7 +94,8 @@ client_fill(struct client *client)
 struct answer {
     int status; /* 0: none came */
     char head[2048];
-    char *body; /* malloc'd, with a final zero */
+    char value[512]; /* of the header that was asked for last */
+    char *body;      /* malloc'd, with a final zero */
     size_t body_size;
 };
 
@@ -105,11 +106,10 @@ answer_free(struct answer *answer)
     answer->body = NULL;
 }
 
-/* The value of a header, or NULL; the text is valid until the next call. */
+/* The value of a header, or NULL; the text is valid until this answer is asked again. */
 static inline const char *
-answer_header(const struct answer *answer, const char *name)
+answer_header(struct answer *answer, const char *name)
 {
-    static char value[512];
     char line[128];
     snprintf(line, sizeof line, "\r\n%s: ", name);
     const char *found = strcasestr(answer->head, line);
@@ -117,8 +117,8 @@ answer_header(const struct answer *answer, const char *name)
         return NULL;
     }
     found += strlen(line);
-    snprintf(value, sizeof value, "%.*s", (int) strcspn(found, "\r"), found);
-    return value;
+    snprintf(answer->value, sizeof answer->value, "%.*s", (int) strcspn(found, "\r"), found);
+    return answer->value;
 }
 
 /* The next answer; has_body: false after HEAD. */
