@@ -89,21 +89,15 @@ insert_failed(struct durable *durable, struct durable_job *job, err_t err)
     struct core_command refuse;
     refusal_of(job->id, err == ERR_EXISTS ? SUBMIT_DUPLICATE_ID : SUBMIT_NOT_STORED, &refuse);
     durable->counters.refused_count++;
-    api_ticket_t accepted = job->tell_accepted;
-    api_ticket_t waiters[8]; /* of an id that nobody was told yet: the submitter alone */
-    uint32_t waiters_count = 0;
-    api_ticket_t ticket;
+    api_forget_key(shell->api, job->id);
+    api_refused(shell->api, job->tell_accepted, &refuse);
+    api_ticket_t ticket; /* the submitter's, and of those who brought the same key */
     while ((ticket = ledger_next_waiter(shell->ledger, entry)) != 0) {
-        CHECK(waiters_count < ARRAY_COUNT(waiters));
-        waiters[waiters_count++] = ticket;
+        api_refused(shell->api, ticket, &refuse);
     }
     job_id_t id = job->id;
     durable_give(durable, job);
     ledger_forget(shell->ledger, id);
-    api_refused(shell->api, accepted, &refuse);
-    for (uint32_t i = 0; i < waiters_count; i++) {
-        api_refused(shell->api, waiters[i], &refuse);
-    }
 }
 
 static void
@@ -229,6 +223,13 @@ durable_set_times(
 {
     view->created_at = durable_instant(durable, entry->created_ms);
     view->deadline = durable_instant(durable, entry->deadline_ms);
+}
+
+bool
+durable_is_on_disk(const struct durable *durable, job_id_t id)
+{
+    const struct durable_job *job = durable_find(durable, id);
+    return job == NULL || job->step != DURABLE_INSERTING;
 }
 
 /* ---- looking ------------------------------------------------------------------------ */

@@ -74,6 +74,8 @@ bool durable_on_answer(struct durable *durable, struct entry *entry, enum job_st
 bool durable_on_forget(struct durable *durable, struct entry *entry);
 /* Our own end stopped it: it runs again after the next start. */
 bool durable_is_put_off(const struct durable *durable, job_id_t id);
+/* false: it is still on its way there, and nobody may be told that it was taken. */
+bool durable_is_on_disk(const struct durable *durable, job_id_t id);
 /* How the job looks to others; false: it is none of ours. */
 bool durable_view(const struct durable *durable, job_id_t id, struct job_view *ret_view);
 /* true: it was ours to cancel, since the core has not got it. */

@@ -147,6 +147,13 @@ backend_has_store(void *user)
 }
 
 static bool
+backend_is_promised(void *user, job_id_t job)
+{
+    const struct shell *shell = user;
+    return shell->durable == NULL || durable_is_on_disk(shell->durable, job);
+}
+
+static bool
 backend_wait(void *user, api_ticket_t ticket, job_id_t job)
 {
     struct shell *shell = user;
@@ -227,6 +234,7 @@ shell_backend(struct shell *shell)
         .job = backend_job,
         .recall = backend_recall,
         .has_store = backend_has_store,
+        .is_promised = backend_is_promised,
         .wait = backend_wait,
         .cancel = backend_cancel,
         .result = backend_result,

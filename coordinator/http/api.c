@@ -63,6 +63,12 @@ api_refused(struct api *api, api_ticket_t ticket, const struct core_command *ref
 }
 
 void
+api_forget_key(struct api *api, job_id_t job)
+{
+    keys_remove(api->keys, job);
+}
+
+void
 api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
 {
     struct conn *conn = api_take_waiting(api, ticket);
@@ -80,16 +86,19 @@ api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
 
 /* ---- life ----------------------------------------------------------------------------- */
 
-#define HELD_MAX_DEFAULT (256u << 20)
+#define HELD_MAX_DEFAULT   (256u << 20)
+#define KEYS_COUNT_DEFAULT 100000
 
 uint64_t
 api_memory_size_max(const struct api_config *config)
 {
     uint64_t slots = (uint64_t) config->connections_max + API_SPARE_SLOTS;
     uint64_t held_max = config->limits.held_max;
+    uint32_t keys_max = config->keys.count_max;
     /* Unread bytes overshoot by what libevent reads at once. */
     return slots * (sizeof(struct conn) + API_READ_SIZE_MAX + 16384) +
-           (held_max > 0 ? held_max : HELD_MAX_DEFAULT);
+           (held_max > 0 ? held_max : HELD_MAX_DEFAULT) +
+           keys_memory_size(keys_max > 0 ? keys_max : KEYS_COUNT_DEFAULT);
 }
 
 static void
@@ -108,6 +117,9 @@ set_limits(struct api *api)
                     : quarter > 64       ? quarter
                                          : 64,
     };
+    struct api_keys *keys = &api->config.keys;
+    keys->count_max = keys->count_max > 0 ? keys->count_max : KEYS_COUNT_DEFAULT;
+    keys->kept = keys->kept.ns > 0 ? keys->kept : duration_s(24 * 3600);
     api->times[DEADLINE_HEAD] = limits->head_time;
     api->times[DEADLINE_IDLE] = limits->idle_time;
     api->times[DEADLINE_BODY] = limits->window_time;
@@ -154,6 +166,9 @@ api_new(struct loop *loop, const struct api_config *config, const struct api_bac
     set_limits(api);
     err_t err = new_slots(api);
     if (err == ERR_OK) {
+        err = keys_new(api->config.keys.count_max, api->config.keys.kept, &api->keys);
+    }
+    if (err == ERR_OK) {
         err = loop_timer_new(loop, conn_on_timer, api, &api->timer);
     }
     if (err == ERR_OK) {
@@ -182,6 +197,7 @@ api_free(struct api *api)
         }
     }
     loop_timer_free(api->timer);
+    keys_free(api->keys);
     out_fini(&api->out);
     free(api->conns);
     free(api->counts);

@@ -94,6 +94,8 @@ struct api_backend {
     /* Look for it in the store: api_recalled answers.  false: there is no store. */
     bool (*recall)(void *shell, api_ticket_t ticket, const struct api_recall *recall);
     bool (*has_store)(void *shell);
+    /* false: it was taken, but is on its way to disk still, and nobody may be told. */
+    bool (*is_promised)(void *shell, job_id_t job);
     /* Answered when the job is terminal (at once if it is): 0 ticket for no waiting. */
     bool (*wait)(void *shell, api_ticket_t ticket, job_id_t job);
     /* false: no such job.  Idempotent. */
@@ -117,12 +119,19 @@ struct api_limits {
     uint32_t peer_max; /* connections of one address that is not our own; a quarter of all */
 };
 
+/* How long, and how many, Idempotency-Keys are remembered.  Zero in a field: its default. */
+struct api_keys {
+    uint32_t count_max; /* 100,000 */
+    duration_t kept;    /* 24 h */
+};
+
 struct api_config {
     const char *listen; /* host:port; port 0: any */
     uint32_t input_size_max;
     uint32_t connections_max;
     duration_t timeout_max;
     struct api_limits limits;
+    struct api_keys keys;
 };
 
 /* The bound of what the front end holds, libevent's and the kernel's buffers aside. */
@@ -142,6 +151,8 @@ void api_answer(struct api *api, api_ticket_t ticket, job_id_t job);
 void api_accepted(struct api *api, api_ticket_t ticket, job_id_t job);
 /* It was not taken after all. */
 void api_refused(struct api *api, api_ticket_t ticket, const struct core_command *refuse);
+/* The job was not taken after all: its Idempotency-Key is free again. */
+void api_forget_key(struct api *api, job_id_t job);
 /* What the store has: one record, or the page of a list; none: there is nothing.  Borrowed. */
 void api_recalled(struct api *api, api_ticket_t ticket, const struct api_recall *recall,
     const struct api_record *records, uint32_t records_count);

@@ -234,6 +234,8 @@ static void
 dispatch(struct conn *conn, const uint8_t *head, struct slice body)
 {
     struct request request = { .conn = conn, .head = head, .body = body };
+    conn->prefer = (struct prefer){ 0 };
+    conn->is_replayed = false;
     conn->must_close = !codec_keeps_alive(&conn->codec) || conn->api->is_closing;
     conn->is_head = conn->codec.method == CODEC_HEAD_METHOD;
     conn->version_minor = conn->codec.version_minor;
@@ -510,22 +512,4 @@ conn_stop_waiting(struct conn *conn)
         loop_timer_arm(conn->wait_timer, INSTANT_NEVER);
     }
     conn->must_close = conn->must_close || conn->api->is_closing;
-}
-
-/* ?wait= is over before the job: show it as it is. */
-void
-conn_on_wait_timer(void *user)
-{
-    struct conn *conn = user;
-    struct api *api = conn->api;
-    api_ticket_t ticket = conn->ticket;
-    conn_stop_waiting(conn);
-    api->backend.gone(api->backend.shell, ticket);
-    struct job_view view;
-    if (core_job(api->backend.core(api->backend.shell), conn->job, &view)) {
-        reply_job(conn, &view, ANSWER_VIEW);
-    } else {
-        reply_unknown_job(conn, conn->job);
-    }
-    conn_process(conn);
 }

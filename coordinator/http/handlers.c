@@ -4,7 +4,6 @@
  */
 #include "common/pure/duration.h"
 #include "common/pure/nearest.h"
-#include "common/sys/clock.h"
 #include "coordinator/http/state.h"
 
 #include <stdio.h>
@@ -100,30 +99,6 @@ find_job(struct request *request, enum api_recall_what what, struct job_view *re
     return false;
 }
 
-static void
-wait_for_job(struct request *request, const struct job_view *job, duration_t time)
-{
-    struct conn *conn = request->conn;
-    struct api *api = conn->api;
-    if (conn->wait_timer == NULL &&
-        loop_timer_new(api->loop, conn_on_wait_timer, conn, &conn->wait_timer) != ERR_OK) {
-        reply_no_memory(conn);
-        return;
-    }
-    conn->form = ANSWER_VIEW;
-    conn->job = job->id;
-    api_ticket_t ticket = conn_start_waiting(conn);
-    if (!api->backend.wait(api->backend.shell, ticket, job->id)) {
-        conn_stop_waiting(conn);
-        reply_unknown_job(conn, job->id);
-        return;
-    }
-    if (conn->ticket == ticket) {
-        loop_timer_arm(conn->wait_timer,
-            instant_add(clock_now(), duration_min(time, api->config.timeout_max)));
-    }
-}
-
 void
 handle_job(struct request *request)
 {
@@ -144,7 +119,7 @@ handle_job(struct request *request)
         return;
     }
     if (time.ns > 0 && job.state <= JOB_RUNNING) {
-        wait_for_job(request, &job, time);
+        wait_for_job(request->conn, job.id, ANSWER_VIEW, time);
     } else {
         reply_job(request->conn, &job, ANSWER_VIEW);
     }

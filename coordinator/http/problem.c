@@ -140,6 +140,45 @@ reply_unknown_job(struct conn *conn, job_id_t id)
                             .job_id = id });
 }
 
+void
+reply_key_reused(struct conn *conn, job_id_t id)
+{
+    reply_problem(conn, &(struct problem){ .status = 422,
+                            .code = "idempotency-key-reused",
+                            .title = "Idempotency-Key reused",
+                            .detail = "this key came with another request before; a key is "
+                                      "for one request and its repetitions",
+                            .field = "Idempotency-Key",
+                            .has_job_id = true,
+                            .job_id = id });
+}
+
+void
+reply_key_in_flight(struct conn *conn, job_id_t id)
+{
+    reply_problem(conn, &(struct problem){ .status = 409,
+                            .code = "idempotency-key-in-flight",
+                            .title = "Idempotency-Key in flight",
+                            .detail = "the first request with this key is on its way to disk",
+                            .field = "Idempotency-Key",
+                            .has_job_id = true,
+                            .job_id = id,
+                            .is_retryable = true,
+                            .retry_after = duration_s(1) });
+}
+
+void
+reply_key_outlived(struct conn *conn, job_id_t id)
+{
+    reply_problem(conn, &(struct problem){ .status = 410,
+                            .code = "result-gone",
+                            .title = "Result gone",
+                            .detail = "the job of this Idempotency-Key has ended, and is no "
+                                      "longer kept; it was not run again",
+                            .has_job_id = true,
+                            .job_id = id });
+}
+
 /* ---- jobs that did not succeed -------------------------------------------------------- */
 
 static struct problem

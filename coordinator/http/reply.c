@@ -20,6 +20,8 @@ static const struct status {
     { 414, "URI Too Long" },
     { 415, "Unsupported Media Type" },
     { 417, "Expectation Failed" },
+    { 421, "Misdirected Request" },
+    { 422, "Unprocessable Content" },
     { 429, "Too Many Requests" },
     { 431, "Request Header Fields Too Large" },
     { 499, "Client Closed Request" },
@@ -161,6 +163,22 @@ put_job(struct head *head, const struct job_view *job)
     put_ms(head, instant_since(job->finished_at, job->created_at));
 }
 
+/* Which preferences were heard (RFC 7240, 3). */
+static void
+put_preference(struct head *head, const struct prefer *prefer, bool is_accepted)
+{
+    bool is_async = prefer->respond_async && is_accepted;
+    if (!is_async && !prefer->has_wait) {
+        return;
+    }
+    put(head, SLICE("\r\nPreference-Applied: "));
+    put(head, is_async ? SLICE("respond-async") : (struct slice){ 0 });
+    if (prefer->has_wait) {
+        put(head, is_async ? SLICE(", wait=") : SLICE("wait="));
+        put_u64(head, prefer->wait_s);
+    }
+}
+
 static void
 put_connection(struct head *head, const struct conn *conn)
 {
@@ -194,6 +212,10 @@ reply_send(struct conn *conn, const struct reply *reply)
     put_connection(&head, conn);
     if (reply->job != NULL) {
         put_job(&head, reply->job);
+        put_preference(&head, &conn->prefer, reply->is_accepted);
+    }
+    if (conn->is_replayed) {
+        put(&head, SLICE("\r\nIdempotency-Replayed: true"));
     }
     if (reply->retry_after.ns > 0) {
         put(&head, SLICE("\r\nRetry-After: "));
@@ -206,7 +228,7 @@ reply_send(struct conn *conn, const struct reply *reply)
     if (reply->is_accepted) {
         char id[ID_TEXT_SIZE];
         id_to_text(reply->job->id, id);
-        put(&head, SLICE("\r\nPreference-Applied: respond-async\r\nLocation: /v1/jobs/"));
+        put(&head, SLICE("\r\nLocation: /v1/jobs/"));
         put(&head, slice_of(id));
     }
     if (reply->is_result) {

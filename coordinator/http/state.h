@@ -5,7 +5,8 @@
  *     api.c      life: listen, accept, count, close; tickets
  *     conn.c     one connection: bytes -> requests, hanging up;  conn_late.c: its deadlines
  *     routes.c   the one table; path and query of a request
- *     submit.c   a request -> struct api_submit;  submit_json.c: from a document
+ *     submit.c   a request -> struct api_submit;  submit_headers.c, submit_json.c: its parts
+ *     wait.c     requests that wait for a job;  keys.c: which job an Idempotency-Key made
  *     handlers.c the routes that only look
  *     job_json.c the core's views as JSON;  recall.c: what only the store has
  *     reply.c    heads, the one write;  problem.c: refusals
@@ -24,7 +25,9 @@
 #include "common/edge/net.h"
 #include "coordinator/http/api.h"
 #include "coordinator/http/codec.h"
+#include "coordinator/http/keys.h"
 #include "coordinator/http/out.h"
+#include "coordinator/http/prefer.h"
 
 enum api_bounds {
     API_READ_SIZE_MAX = 64 * 1024,    /* unread bytes of a connection: pipelined requests */
@@ -93,7 +96,9 @@ struct conn {
     api_ticket_t ticket; /* 0: none */
     enum answer_form form;
     job_id_t job;                  /* that it waits for */
-    struct loop_timer *wait_timer; /* of ?wait=; made when first needed, kept */
+    struct loop_timer *wait_timer; /* when it has waited enough; made when first needed */
+    struct prefer prefer;          /* of its request */
+    bool is_replayed;              /* an Idempotency-Key found this job */
     instant_t began_at;
     const struct route *route; /* NULL: none matched */
     uint8_t *head;             /* of a request whose body came later: a copy; NULL */
@@ -131,6 +136,7 @@ struct api {
     uint32_t open_count;
     uint64_t held_size; /* of all connections, at most limits.held_max and one answer */
     struct conn *free;
+    struct keys *keys;
     struct conn_list deadlines[DEADLINES_COUNT];
     uint64_t ticket_last;
     bool is_closing;
@@ -179,7 +185,6 @@ void conn_set_deadline(struct conn *conn, enum conn_deadline kind);
 /* What the connection owes us, given its state. */
 void conn_update_deadline(struct conn *conn);
 void conn_on_timer(void *user);
-void conn_on_wait_timer(void *user);
 
 /* ---- routes.c ------------------------------------------------------------------------- */
 
@@ -214,6 +219,20 @@ void submit_invoke(struct request *request);
 /* true: answered, since nobody ever offered this handler. */
 bool submit_refuse_early(struct request *request);
 const char *submit_nearest_handler(const struct api *api, const char *handler);
+
+/* ---- submit_headers.c ----------------------------------------------------------------- */
+
+/* false: answered, since it is there twice.  *ret_value is empty when it is not there. */
+bool request_find_once(struct request *request, struct slice name, struct slice *ret_value);
+
+/* ---- wait.c --------------------------------------------------------------------------- */
+
+/* Answered when the job is over, or as it is after so long; zero: for any time. */
+void wait_for_job(struct conn *conn, job_id_t job, enum answer_form form, duration_t time);
+/* Before waiting: make the timer.  false: answered. */
+bool wait_can_end(struct conn *conn);
+void wait_at_most(struct conn *conn, duration_t time);
+void wait_on_timer(void *user);
 
 /* ---- handlers.c ----------------------------------------------------------------------- */
 
@@ -261,7 +280,7 @@ struct reply {
     duration_t retry_after;     /* zero: no header */
     const char *allow;          /* NULL */
     bool is_result;             /* bytes of a handler's: no browser may run them */
-    bool is_accepted;           /* Location, and that the preference was heard */
+    bool is_accepted;           /* Location */
 };
 
 void reply_send(struct conn *conn, const struct reply *reply);
@@ -294,6 +313,11 @@ void reply_no_memory(struct conn *conn); /* and closes */
 void reply_unknown_job(struct conn *conn, job_id_t id);
 /* The job was not taken. */
 void reply_refused(struct conn *conn, const char *handler, const struct core_command *refuse);
+/* An Idempotency-Key that came with another request; whose job cannot be promised yet; or
+ * whose job is no longer kept. */
+void reply_key_reused(struct conn *conn, job_id_t id);
+void reply_key_in_flight(struct conn *conn, job_id_t id);
+void reply_key_outlived(struct conn *conn, job_id_t id);
 /* The job was taken, and nobody waits for it. */
 void reply_accepted(struct conn *conn, job_id_t id);
 /* Of a job that did not succeed. */

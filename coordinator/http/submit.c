@@ -4,6 +4,7 @@
 #include "common/pure/duration.h"
 #include "common/pure/nearest.h"
 #include "common/pure/timestamp.h"
+#include "common/sys/clock.h"
 
 #include <stdlib.h>
 
@@ -88,38 +89,6 @@ wish_set_timeout_text(
     }
     wish_set_timeout(wish, timeout);
     return true;
-}
-
-/* gRPC's own: up to eight digits and a unit. */
-static bool
-set_grpc_timeout(struct wish *wish, struct conn *conn, struct slice text)
-{
-    static const struct {
-        char unit;
-        int64_t ns;
-    } units[] = {
-        { 'H', INT64_C(3600000000000) },
-        { 'M', INT64_C(60000000000) },
-        { 'S', 1000000000 },
-        { 'm', 1000000 },
-        { 'u', 1000 },
-        { 'n', 1 },
-    };
-    uint64_t number = 0;
-    bool is_number = text.size >= 2 && text.size <= 9 &&
-                     slice_to_u64((struct slice){ text.at, text.size - 1 }, &number);
-    for (unsigned i = 0; is_number && number > 0 && i < ARRAY_COUNT(units); i++) {
-        if (units[i].unit == text.at[text.size - 1]) {
-            duration_t longest = duration_s(365 * 86400);
-            bool is_long = (int64_t) number > longest.ns / units[i].ns;
-            wish_set_timeout(
-                wish, is_long ? longest : duration_ns((int64_t) number * units[i].ns));
-            return true;
-        }
-    }
-    reply_bad_field(conn, "grpc-timeout", NULL,
-        "grpc-timeout is no duration; write up to 8 digits and one of H M S m u n: 2500m");
-    return false;
 }
 
 bool
@@ -241,68 +210,7 @@ wish_set_content_type(
     return is_good;
 }
 
-/* ---- headers -------------------------------------------------------------------------- */
-
-/* false: answered, since it is there twice.  *ret_value is empty when it is not there. */
-static bool
-find_once(struct request *request, struct slice name, struct slice *ret_value)
-{
-    *ret_value = (struct slice){ 0 };
-    unsigned count = codec_find(&request->conn->codec, request->head, name, ret_value);
-    if (count > 1) {
-        reply_bad_field(request->conn, name.at, NULL, "there is more than one %s", name.at);
-    }
-    return count <= 1;
-}
-
-static bool
-set_job_id(struct wish *wish, struct conn *conn, struct slice text)
-{
-    job_id_t id;
-    err_t err = id_from_text(text.at, text.size, &id);
-    if (err != ERR_OK || id.bytes[6] >> 4 != 7 || id.bytes[8] >> 6 != 2) {
-        reply_bad_field(conn, "X-Job-Id", NULL, "X-Job-Id is no UUID of version 7");
-        return false;
-    }
-    wish->submit.job = id;
-    return true;
-}
-
-/* RFC 7240: preferences that are not known are no errors. */
-static void
-set_preferences(struct wish *wish, struct request *request)
-{
-    struct slice list = { 0 };
-    struct slice preference;
-    (void) codec_find(&request->conn->codec, request->head, SLICE("Prefer"), &list);
-    while (slice_next(&list, ',', &preference)) {
-        wish->is_async = wish->is_async ||
-                         slice_equal_nocase(slice_trim(preference), SLICE("respond-async"));
-    }
-}
-
-static bool
-set_headers(struct wish *wish, struct request *request)
-{
-    struct conn *conn = request->conn;
-    struct slice value;
-    set_preferences(wish, request);
-    if (!find_once(request, SLICE("X-Request-Timeout"), &value) ||
-        (value.at != NULL && !wish_set_timeout_text(wish, conn, "X-Request-Timeout", value))) {
-        return false;
-    }
-    if (!find_once(request, SLICE("grpc-timeout"), &value) ||
-        (value.at != NULL && !set_grpc_timeout(wish, conn, value))) {
-        return false;
-    }
-    if (!find_once(request, SLICE("X-Job-Id"), &value) ||
-        (value.at != NULL && !set_job_id(wish, conn, value))) {
-        return false;
-    }
-    /* One that is too long is not ours to judge (W3C: ignore it). */
-    return find_once(request, SLICE("traceparent"), &value) &&
-           (slice_to_text(value, wish->traceparent, sizeof wish->traceparent) || true);
-}
+/* ---- life ----------------------------------------------------------------------------- */
 
 bool
 wish_init(struct wish *wish, struct request *request)
@@ -313,10 +221,11 @@ wish_init(struct wish *wish, struct request *request)
     wish->is_hedge_off = false;
     wish->is_async = false;
     wish->is_durability_set = false;
+    wish->has_key = false;
     wish->handler[0] = '\0';
     wish->content_type[0] = '\0';
     wish->traceparent[0] = '\0';
-    return set_headers(wish, request);
+    return wish_set_headers(wish, request);
 }
 
 void
@@ -327,6 +236,53 @@ wish_fini(struct wish *wish)
 }
 
 /* ---- sending -------------------------------------------------------------------------- */
+
+/* Memory has it no more; perhaps the store has. */
+static void
+replay_outlived(struct conn *conn, job_id_t job)
+{
+    const struct api *api = conn->api;
+    if (!api->backend.has_store(api->backend.shell)) {
+        reply_key_outlived(conn, job);
+        return;
+    }
+    bool is_bytes = conn->form == ANSWER_RESULT;
+    recall_or_unknown(conn,
+        &(struct api_recall){ .what = is_bytes ? RECALL_RESULT : RECALL_JOB, .job = job });
+}
+
+/* true: the key is known, and the request is answered, or waits for the key's job. */
+static bool
+replay(const struct wish *wish, struct conn *conn)
+{
+    struct api *api = conn->api;
+    job_id_t job;
+    struct job_view view;
+    enum keys_verdict verdict = keys_look(api->keys, clock_now(), &wish->claim, &job);
+    if (verdict == KEYS_NEW) {
+        return false;
+    }
+    if (verdict == KEYS_OTHER) {
+        reply_key_reused(conn, job);
+        return true;
+    }
+    conn->is_replayed = true;
+    if (!api->backend.job(api->backend.shell, job, &view)) {
+        replay_outlived(conn, job);
+    } else if (wish->is_async && !api->backend.is_promised(api->backend.shell, job)) {
+        conn->is_replayed = false;
+        reply_key_in_flight(conn, job);
+    } else if (wish->is_async) {
+        reply_accepted(conn, job);
+    } else if (view.state > JOB_RUNNING) {
+        reply_job(conn, &view, conn->form);
+    } else {
+        bool is_short = conn->prefer.respond_async;
+        wait_for_job(
+            conn, job, conn->form, is_short ? duration_s(conn->prefer.wait_s) : DURATION_ZERO);
+    }
+    return true;
+}
 
 void
 wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
@@ -341,18 +297,29 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
         submit->policy.mode = MODE_SINGLE;
     }
     conn->form = form;
-    submit->detach = submit->detach || wish->is_async;
+    /* Its client comes back for it, whatever else it says, and must not see it die with us. */
+    submit->detach = submit->detach || conn->prefer.respond_async;
     submit->is_async = wish->is_async;
     if (!wish->is_durability_set) {
-        /* Who does not wait for it cannot see it die with us. */
-        submit->is_durable = wish->is_async && api->backend.has_store(api->backend.shell);
+        submit->is_durable =
+            conn->prefer.respond_async && api->backend.has_store(api->backend.shell);
+    }
+    bool waits_shortly = conn->prefer.respond_async && conn->prefer.has_wait;
+    if ((wish->has_key && replay(wish, conn)) || (waits_shortly && !wait_can_end(conn))) {
+        wish_fini(wish);
+        return;
     }
     bool waits = !wish->is_async || submit->is_durable;
     api_ticket_t ticket = waits ? conn_start_waiting(conn) : 0;
     struct core_command refuse;
     if (api->backend.submit(api->backend.shell, ticket, submit, &conn->job, &refuse)) {
+        if (wish->has_key) {
+            keys_put(api->keys, clock_now(), &wish->claim, conn->job);
+        }
         if (!waits) {
             reply_accepted(conn, conn->job);
+        } else if (waits_shortly && conn->ticket == ticket) {
+            wait_at_most(conn, duration_s(conn->prefer.wait_s));
         }
         return; /* the input is the shell's */
     }
@@ -481,7 +448,7 @@ submit_invoke(struct request *request)
     struct slice type;
     bool is_good = wish_init(&wish, request) &&
                    wish_set_handler(&wish, conn, request->capture) &&
-                   find_once(request, SLICE("Content-Type"), &type) &&
+                   request_find_once(request, SLICE("Content-Type"), &type) &&
                    wish_set_content_type(&wish, conn, "Content-Type", type) &&
                    set_query(&wish, request) && take_body(&wish, request);
     if (is_good) {

@@ -18,12 +18,15 @@ struct wish {
     bool is_hedge_off;
     bool is_async; /* answered when it is accepted, not when it is over */
     bool is_durability_set;
+    bool has_key; /* an Idempotency-Key came with it */
+    struct keys_claim claim;
     char handler[CORE_NAME_SIZE_MAX];
     char content_type[API_CONTENT_TYPE_SIZE_MAX];
     char traceparent[64];
 };
 
 bool wish_init(struct wish *wish, struct request *request);
+bool wish_set_headers(struct wish *wish, struct request *request);
 /* The shortest time holds. */
 void wish_set_timeout(struct wish *wish, duration_t timeout);
 bool wish_set_timeout_text(

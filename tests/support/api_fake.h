@@ -254,7 +254,7 @@ fake_submit(void *user, api_ticket_t ticket, const struct api_submit *submit, jo
         };
         return false;
     }
-    CHECK(ledger_wait(fake->ledger, entry, ticket) == ERR_OK);
+    CHECK(ticket == 0 || ledger_wait(fake->ledger, entry, ticket) == ERR_OK);
     fake->refused = false;
     fake_step(fake, &(struct core_event){ .kind = EVENT_SUBMIT,
                         .submit = { .job = job,
@@ -304,6 +304,14 @@ fake_has_store(void *user)
 {
     (void) user;
     return false;
+}
+
+static inline bool
+fake_is_promised(void *user, job_id_t job)
+{
+    (void) user;
+    (void) job;
+    return true;
 }
 
 static inline bool
@@ -430,6 +438,7 @@ fake_build(
         .recall = fake_recall,
         .has_store = fake_has_store,
         .gone = fake_gone,
+        .is_promised = fake_is_promised,
         .wait = fake_wait,
         .cancel = fake_cancel,
         .result = fake_result,

@@ -106,6 +106,17 @@ answer_free(struct answer *answer)
     answer->body = NULL;
 }
 
+/* The body has this text in it; says so when it has not. */
+static inline bool
+answer_has(const struct answer *answer, const char *text)
+{
+    bool is_there = answer->body != NULL && strstr(answer->body, text) != NULL;
+    if (!is_there) {
+        printf("# expected %s in %s\n", text, answer->body != NULL ? answer->body : "nothing");
+    }
+    return is_there;
+}
+
 /* The value of a header, or NULL; the text is valid until this answer is asked again. */
 static inline const char *
 answer_header(struct answer *answer, const char *name)

@@ -1,18 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/support/api_fake.h"
-#include "tests/support/cunit_main.h"
-
-#define HOST "Host: h\r\n"
-
-static bool
-has(const struct answer *answer, const char *text)
-{
-    bool is_there = answer->body != NULL && strstr(answer->body, text) != NULL;
-    if (!is_there) {
-        printf("# expected %s in %s\n", text, answer->body != NULL ? answer->body : "nothing");
-    }
-    return is_there;
-}
+#include "tests/support/api_ask.h"
 
 static void
 post_document(char *request, size_t room, const char *document)
@@ -111,7 +98,7 @@ api_each_route_answers_as_documented(void)
             printf("# %s", routes[i].request);
         }
         ASSERT_I64_EQ(answer.status, routes[i].status);
-        CU_ASSERT_TRUE(has(&answer, routes[i].body));
+        CU_ASSERT_TRUE(answer_has(&answer, routes[i].body));
         answer_free(&answer);
     }
     fake_stop(&fake);
@@ -200,7 +187,7 @@ api_each_document_is_understood_or_explained(void)
             printf("# %s\n", documents[i].document);
         }
         ASSERT_I64_EQ(answer.status, documents[i].status);
-        CU_ASSERT_TRUE(has(&answer, documents[i].body));
+        CU_ASSERT_TRUE(answer_has(&answer, documents[i].body));
         answer_free(&answer);
     }
     struct answer answer =
@@ -211,8 +198,6 @@ api_each_document_is_understood_or_explained(void)
 }
 
 /* ---- headers -------------------------------------------------------------------------- */
-
-#define JOB_ID "01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44"
 
 static void
 api_answer_names_the_job_and_its_winner(void)
@@ -236,18 +221,18 @@ api_answer_names_the_job_and_its_winner(void)
 
     answer = fake_ask(&fake, request);
     ASSERT_I64_EQ(answer.status, 409);
-    CU_ASSERT_TRUE(has(&answer, "duplicate-job"));
-    CU_ASSERT_TRUE(has(&answer, JOB_ID));
+    CU_ASSERT_TRUE(answer_has(&answer, "duplicate-job"));
+    CU_ASSERT_TRUE(answer_has(&answer, JOB_ID));
     answer_free(&answer);
 
     answer = fake_ask(&fake, "GET /v1/jobs/" JOB_ID " HTTP/1.1\r\n" HOST "\r\n");
     ASSERT_I64_EQ(answer.status, 200);
-    CU_ASSERT_TRUE(has(&answer, "\"state\":\"SUCCEEDED\""));
-    CU_ASSERT_TRUE(has(&answer, "\"winner\":{\"attempt\":1,\"kind\":\"primary\""));
-    CU_ASSERT_TRUE(has(&answer, "\"created_at\":\"20"));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"state\":\"SUCCEEDED\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"winner\":{\"attempt\":1,\"kind\":\"primary\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"created_at\":\"20"));
     answer_free(&answer);
     answer = fake_ask(&fake, "GET /v1/jobs/" JOB_ID "/attempts HTTP/1.1\r\n" HOST "\r\n");
-    CU_ASSERT_TRUE(has(&answer, "{\"attempts\":[{\"number\":1,"));
+    CU_ASSERT_TRUE(answer_has(&answer, "{\"attempts\":[{\"number\":1,"));
     answer_free(&answer);
     answer = fake_ask(&fake, "GET /v1/jobs/" JOB_ID "/result HTTP/1.1\r\n" HOST "\r\n");
     ASSERT_STR_EQ(answer.body, "ok");
@@ -267,7 +252,7 @@ api_shortest_timeout_holds(void)
     ASSERT_I64_EQ(answer.status, 200);
     answer_free(&answer);
     answer = fake_ask(&fake, "GET /v1/jobs/" JOB_ID " HTTP/1.1\r\n" HOST "\r\n");
-    CU_ASSERT_TRUE(has(&answer, "\"timeout_ms\":1500.000"));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"timeout_ms\":1500.000"));
     answer_free(&answer);
     fake_stop(&fake);
 }
@@ -332,7 +317,7 @@ api_wait_answers_when_the_job_is_over(void)
     client_send(&reader, "GET /v1/jobs/" JOB_ID "?wait=1ms HTTP/1.1\r\n" HOST "\r\n");
     struct answer answer = client_answer(&reader);
     ASSERT_I64_EQ(answer.status, 200);
-    CU_ASSERT_TRUE(has(&answer, "\"state\":\"RUNNING\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"state\":\"RUNNING\""));
     answer_free(&answer);
     client_send(&reader, "GET /v1/jobs/" JOB_ID "/result HTTP/1.1\r\n" HOST "\r\n");
     answer = client_answer(&reader);
@@ -343,11 +328,11 @@ api_wait_answers_when_the_job_is_over(void)
                          "GET /livez HTTP/1.1\r\n" HOST "\r\n");
     fake_release(&fake);
     answer = client_answer(&reader);
-    CU_ASSERT_TRUE(has(&answer, "\"state\":\"SUCCEEDED\""));
-    CU_ASSERT_TRUE(has(&answer, "\"text\":\"released\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"state\":\"SUCCEEDED\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"text\":\"released\""));
     answer_free(&answer);
     answer = client_answer(&reader);
-    CU_ASSERT_TRUE(has(&answer, "live"));
+    CU_ASSERT_TRUE(answer_has(&answer, "live"));
     answer_free(&answer);
     answer = client_answer(&submitter);
     ASSERT_STR_EQ(answer.body, "released");
@@ -372,13 +357,13 @@ api_cancel_stops_the_job_and_tells_its_client(void)
         struct answer cancel =
             fake_ask(&fake, "POST /v1/jobs/" JOB_ID ":cancel HTTP/1.1\r\n" HOST "\r\n");
         ASSERT_I64_EQ(cancel.status, 200);
-        CU_ASSERT_TRUE(has(&cancel, "\"state\":\"CANCELLED\",\"cause\":\"user\""));
-        CU_ASSERT_TRUE(has(&cancel, "\"cancel_stopped_after_ms\":1.500"));
+        CU_ASSERT_TRUE(answer_has(&cancel, "\"state\":\"CANCELLED\",\"cause\":\"user\""));
+        CU_ASSERT_TRUE(answer_has(&cancel, "\"cancel_stopped_after_ms\":1.500"));
         answer_free(&cancel);
     }
     struct answer answer = client_answer(&submitter);
     ASSERT_I64_EQ(answer.status, 499);
-    CU_ASSERT_TRUE(has(&answer, "\"cause\":\"user\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"cause\":\"user\""));
     answer_free(&answer);
     ASSERT_I64_EQ(atomic_load(&fake.cancels_count[CAUSE_USER]), 1);
     answer = fake_ask(&fake,
@@ -427,7 +412,7 @@ api_list_pages_hold_each_job_once(void)
     ASSERT_STR_EQ(order, "6543210");
     struct answer answer =
         fake_ask(&fake, "GET /v1/jobs?state=FAILED&handler=fail HTTP/1.1\r\n" HOST "\r\n");
-    CU_ASSERT_TRUE(has(&answer, "9a57-000000000003"));
+    CU_ASSERT_TRUE(answer_has(&answer, "9a57-000000000003"));
     CU_ASSERT_PTR_NULL(strstr(answer.body, "9a57-000000000002"));
     answer_free(&answer);
     fake_stop(&fake);

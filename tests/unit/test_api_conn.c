@@ -3,32 +3,10 @@
  * Connections: what hostile, slow, impatient and plentiful clients get.
  */
 #include "coordinator/http/codec.h"
-#include "tests/support/api_fake.h"
-#include "tests/support/cunit_main.h"
+#include "tests/support/api_ask.h"
 #include "tests/support/http_cases.h"
 
-#define HOST   "Host: h\r\n"
-#define HOLD   "POST /v1/handlers/hold:invoke HTTP/1.1\r\n" HOST "\r\n"
 #define ECHO_A "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\na"
-#define LIVEZ  "GET /livez HTTP/1.1\r\n" HOST "\r\n"
-
-static bool
-has(const struct answer *answer, const char *text)
-{
-    bool is_there = answer->body != NULL && strstr(answer->body, text) != NULL;
-    if (!is_there) {
-        printf("# expected %s in %s\n", text, answer->body != NULL ? answer->body : "nothing");
-    }
-    return is_there;
-}
-
-static void
-expect_status(struct client *client, int status)
-{
-    struct answer answer = client_answer(client);
-    ASSERT_I64_EQ(answer.status, status);
-    answer_free(&answer);
-}
 
 /* ---- smuggling --------------------------------------------------------------------------- */
 
@@ -154,7 +132,7 @@ conn_detached_job_outlives_its_client(void)
     fake_release(&fake);
     struct answer answer = fake_ask(&fake,
         "GET /v1/jobs/01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44?wait=9s HTTP/1.1\r\n" HOST "\r\n");
-    CU_ASSERT_TRUE(has(&answer, "SUCCEEDED"));
+    CU_ASSERT_TRUE(answer_has(&answer, "SUCCEEDED"));
     answer_free(&answer);
     ASSERT_I64_EQ(atomic_load(&fake.cancels_count[CAUSE_CLIENT_GONE]), 0);
     fake_stop(&fake);
@@ -175,11 +153,11 @@ conn_reader_that_leaves_cancels_nothing(void)
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
     client_send(&reader, LIVEZ
         "GET /v1/jobs/01936a0e-7c3b-7d0a-9a57-3e1f0c5b2a44?wait=1m HTTP/1.1\r\n" HOST "\r\n");
-    expect_status(&reader, 200);
+    client_expect(&reader, 200);
     client_close(&reader);
     CU_ASSERT_TRUE(fake_reaches(&fake.gone_count, 1));
     fake_release(&fake);
-    expect_status(&submitter, 200);
+    client_expect(&submitter, 200);
     ASSERT_I64_EQ(atomic_load(&fake.cancels_count[CAUSE_CLIENT_GONE]), 0);
     client_close(&submitter);
     fake_stop(&fake);
@@ -215,8 +193,8 @@ conn_half_closed_client_gets_ready_answers(void)
     fake_connect(&client, &fake);
     client_send(&client, LIVEZ LIVEZ);
     CHECK(shutdown(client.fd, SHUT_WR) == 0);
-    expect_status(&client, 200);
-    expect_status(&client, 200);
+    client_expect(&client, 200);
+    client_expect(&client, 200);
     CU_ASSERT_TRUE(client_sees_end(&client));
     client_close(&client);
     fake_stop(&fake);
@@ -245,8 +223,8 @@ conn_pipelined_answers_keep_their_order(void)
     }
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 4));
     fake_release(&fake);
-    expect_status(&client, 200);
-    expect_status(&client, 200);
+    client_expect(&client, 200);
+    client_expect(&client, 200);
     client_close(&client);
     fake_stop(&fake);
 }
@@ -320,15 +298,15 @@ conn_largest_input_passes_and_one_more_is_refused(void)
     ASSERT_I64_EQ(answer.body_size, FAKE_INPUT_MAX);
     CU_ASSERT_TRUE(memcmp(answer.body, bytes, FAKE_INPUT_MAX) == 0);
     answer_free(&answer);
-    expect_status(&client, 200);
+    client_expect(&client, 200);
 
     client_send(&client,
         "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1048577\r\n\r\n");
     client_send_sized(&client, bytes, FAKE_INPUT_MAX + 1); /* sent in spite of the answer */
     answer = client_answer(&client);
     ASSERT_I64_EQ(answer.status, 413);
-    CU_ASSERT_TRUE(has(&answer, "\"limit\":1048576,\"unit\":\"bytes\""));
-    CU_ASSERT_TRUE(has(&answer, "1048576 bytes"));
+    CU_ASSERT_TRUE(answer_has(&answer, "\"limit\":1048576,\"unit\":\"bytes\""));
+    CU_ASSERT_TRUE(answer_has(&answer, "1048576 bytes"));
     answer_free(&answer);
     CU_ASSERT_TRUE(client_sees_end(&client));
     client_close(&client);
@@ -358,7 +336,7 @@ conn_expectation_is_met_or_refused_early(void)
     fake_connect(&client, &fake);
     client_send(&client, "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST
                          "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-    expect_status(&client, 100);
+    client_expect(&client, 100);
     client_send(&client, "hello");
     struct answer answer = client_answer(&client);
     ASSERT_STR_EQ(answer.body, "hello");
@@ -367,7 +345,7 @@ conn_expectation_is_met_or_refused_early(void)
     for (unsigned i = 0; i < ARRAY_COUNT(refused); i++) {
         fake_connect(&client, &fake);
         client_send(&client, refused[i].request);
-        expect_status(&client, refused[i].status);
+        client_expect(&client, refused[i].status);
         CU_ASSERT_TRUE(client_sees_end(&client));
         client_close(&client);
     }
@@ -386,7 +364,7 @@ conn_drain_answers_who_waits_and_closes_the_rest(void)
     fake_connect(&idle, &fake);
     fake_connect(&waiting, &fake);
     client_send(&idle, LIVEZ);
-    expect_status(&idle, 200);
+    client_expect(&idle, 200);
     client_send(&waiting, HOLD);
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, 1));
     atomic_store(&fake.want_close, true);

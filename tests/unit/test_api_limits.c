@@ -2,34 +2,11 @@
  *
  * Limits: what slow clients, and too many of them, get.
  */
-#include "tests/support/api_fake.h"
-#include "tests/support/cunit_main.h"
+#include "tests/support/api_ask.h"
 
 #include <ifaddrs.h>
 #include <poll.h>
 #include <sys/resource.h>
-
-#define HOST  "Host: h\r\n"
-#define HOLD  "POST /v1/handlers/hold:invoke HTTP/1.1\r\n" HOST "\r\n"
-#define LIVEZ "GET /livez HTTP/1.1\r\n" HOST "\r\n"
-
-static bool
-has(const struct answer *answer, const char *text)
-{
-    bool is_there = answer->body != NULL && strstr(answer->body, text) != NULL;
-    if (!is_there) {
-        printf("# expected %s in %s\n", text, answer->body != NULL ? answer->body : "nothing");
-    }
-    return is_there;
-}
-
-static void
-expect_status(struct client *client, int status)
-{
-    struct answer answer = client_answer(client);
-    ASSERT_I64_EQ(answer.status, status);
-    answer_free(&answer);
-}
 
 static char *
 new_bytes(size_t size)
@@ -68,7 +45,7 @@ conn_slow_header_gets_408(void)
     CU_ASSERT_TRUE(drips_count > 0);
     struct answer answer = client_answer(&client);
     ASSERT_I64_EQ(answer.status, 408);
-    CU_ASSERT_TRUE(has(&answer, "too-slow"));
+    CU_ASSERT_TRUE(answer_has(&answer, "too-slow"));
     answer_free(&answer);
     CU_ASSERT_TRUE(client_sees_end(&client));
     client_close(&client);
@@ -84,7 +61,7 @@ conn_slow_body_gets_408(void)
     fake_connect(&client, &fake);
     client_send(&client,
         "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nabc");
-    expect_status(&client, 408);
+    client_expect(&client, 408);
     CU_ASSERT_TRUE(client_sees_end(&client));
     client_close(&client);
     fake_stop(&fake);
@@ -98,7 +75,7 @@ conn_idle_connection_is_closed_silently(void)
     fake_start(&fake, 0, short_times);
     fake_connect(&client, &fake);
     client_send(&client, LIVEZ);
-    expect_status(&client, 200);
+    client_expect(&client, 200);
     CU_ASSERT_TRUE(client_sees_end(&client));
     client_close(&client);
     fake_stop(&fake);
@@ -170,7 +147,7 @@ conn_bodies_share_one_bound(void)
     CU_ASSERT_TRUE(refused_count >= 1);
     CU_ASSERT_TRUE(refused_count <= 3);
     struct answer answer = fake_ask(&fake, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
-    CU_ASSERT_TRUE(has(&answer, "hedgerow_http_held_bytes 0\n"));
+    CU_ASSERT_TRUE(answer_has(&answer, "hedgerow_http_held_bytes 0\n"));
     answer_free(&answer);
     free(bytes);
     fake_stop(&fake);
@@ -194,12 +171,12 @@ conn_full_house_is_told_so(void)
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, MAX));
     struct answer answer = fake_ask(&fake, LIVEZ);
     ASSERT_I64_EQ(answer.status, 503);
-    CU_ASSERT_TRUE(has(&answer, "too-many-connections"));
+    CU_ASSERT_TRUE(answer_has(&answer, "too-many-connections"));
     CU_ASSERT_PTR_NOT_NULL(answer_header(&answer, "Retry-After"));
     answer_free(&answer);
     fake_release(&fake);
     for (unsigned i = 0; i < MAX; i++) {
-        expect_status(&clients[i], 200);
+        client_expect(&clients[i], 200);
     }
     /* All are idle now: the oldest of them gives way. */
     answer = fake_ask(&fake, LIVEZ);
@@ -233,7 +210,7 @@ conn_four_hundred_wait_at_once(void)
     CU_ASSERT_TRUE(fake_reaches(&fake.submits_count, COUNT));
     fake_release(&fake);
     for (unsigned i = 0; i < COUNT; i++) {
-        expect_status(&clients[i], 200);
+        client_expect(&clients[i], 200);
         client_close(&clients[i]);
     }
     fake_stop(&fake);
@@ -319,7 +296,7 @@ conn_one_peer_gets_its_share(void)
         client_send(&clients[i], LIVEZ);
         struct answer answer = client_answer(&clients[i]);
         ASSERT_I64_EQ(answer.status, i < 2 ? 200 : 503);
-        CU_ASSERT_TRUE(i < 2 || has(&answer, "from your address"));
+        CU_ASSERT_TRUE(i < 2 || answer_has(&answer, "from your address"));
         answer_free(&answer);
     }
     struct answer answer = fake_ask(&fake, LIVEZ);
