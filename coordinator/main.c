@@ -30,15 +30,56 @@ hedge_delay(void)
                                                           : settings.hedge_delay;
 }
 
+static struct api_config
+http_config(void)
+{
+    return (struct api_config){
+        .listen = settings.http_listen,
+        .hosts = settings.http_hosts,
+        .input_size_max = (uint32_t) settings.jobs_input_max,
+        .connections_max = settings.http_connections_max,
+        .timeout_max = settings.jobs_timeout_max,
+        .limits = { .head_time = settings.http_head_time,
+            .idle_time = settings.http_idle_time,
+            .window_time = settings.http_window_time,
+            .linger_time = settings.http_linger_time,
+            .rate_min = (uint32_t) settings.http_rate_min,
+            .held_max = settings.http_held_max,
+            .peer_max = settings.http_peer_max,
+            .line_size_max = (uint16_t) settings.http_line_max,
+            .headers_size_max = (uint16_t) settings.http_headers_size_max,
+            .headers_max = (uint16_t) settings.http_headers_max },
+        .keys = { .count_max = settings.idempotency_keys_max,
+            .kept = settings.idempotency_kept },
+    };
+}
+
+/* What strangers may cost, for whoever reads the log of a refusal. */
+static void
+log_limits(void)
+{
+    log_info("http limits", LOG_I64("line_bytes", settings.http_line_max),
+        LOG_I64("headers_bytes", settings.http_headers_size_max),
+        LOG_I64("headers", settings.http_headers_max),
+        LOG_I64("input_bytes", settings.jobs_input_max),
+        LOG_I64("connections", settings.http_connections_max),
+        LOG_I64("peer_connections", settings.http_peer_max),
+        LOG_I64("head_ms", duration_to_ms(settings.http_head_time)),
+        LOG_I64("idle_ms", duration_to_ms(settings.http_idle_time)),
+        LOG_I64("window_ms", duration_to_ms(settings.http_window_time)),
+        LOG_I64("rate_bytes_s", settings.http_rate_min),
+        LOG_I64("linger_ms", duration_to_ms(settings.http_linger_time)),
+        LOG_I64("held_bytes", settings.http_held_max),
+        LOG_I64("idempotency_keys", settings.idempotency_keys_max));
+}
+
 static struct shell_config
 config_from_settings(void)
 {
     struct shell_config config = {
-        .http_listen = settings.http_listen,
+        .http = http_config(),
         .link_listen = settings.link_listen,
         .token = &token,
-        .http_connections_max = settings.http_connections_max,
-        .input_size_max = (uint32_t) settings.jobs_input_max,
         .bytes_max = settings.jobs_bytes_max,
         .cancel_grace_ms = (uint32_t) duration_to_ms(settings.cancel_grace),
         .drain_timeout = settings.drain_timeout,
@@ -103,6 +144,7 @@ run(struct loop *loop, const struct shell_config *config)
         shell_free(shell);
         return EXIT_FAILURE;
     }
+    log_limits();
     log_info("ready", LOG_STR("version", HEDGEROW_VERSION),
         LOG_I64("http_port", shell_http_port(shell)),
         LOG_I64("link_port", shell_link_port(shell)),

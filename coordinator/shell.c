@@ -116,7 +116,7 @@ new_parts(struct shell *shell, const struct shell_config *config)
         return ERR_NO_MEMORY;
     }
     err = ledger_new(&(struct ledger_config){ .entries_max = entries_max,
-                         .waiters_max = config->core.jobs_max + config->http_connections_max,
+                         .waiters_max = config->core.jobs_max + config->http.connections_max,
                          .bytes_max = config->bytes_max },
         &shell->ledger);
     if (err == ERR_OK) {
@@ -156,17 +156,11 @@ open_links(struct shell *shell, const struct shell_config *config)
 static err_t
 open_api(struct shell *shell, const struct shell_config *config)
 {
-    const struct api_config api = {
-        .listen = config->http_listen,
-        .input_size_max = config->input_size_max,
-        .connections_max = config->http_connections_max,
-        .timeout_max = config->core.timeout_max,
-    };
     const struct api_backend backend = shell_backend(shell);
-    err_t err = api_new(shell->loop, &api, &backend, &shell->api);
+    err_t err = api_new(shell->loop, &config->http, &backend, &shell->api);
     if (err != ERR_OK) {
         log_error(
-            "cannot listen for the API", LOG_STR("address", config->http_listen), LOG_ERR(err));
+            "cannot listen for the API", LOG_STR("address", config->http.listen), LOG_ERR(err));
     }
     return err;
 }
@@ -243,7 +237,6 @@ shell_link_port(const struct shell *shell)
 uint64_t
 shell_memory_size_max(const struct shell_config *config)
 {
-    const struct api_config api = { .connections_max = config->http_connections_max };
     return core_memory_size(&config->core) + deferred_memory_size(&config->core) +
-           config->bytes_max + api_memory_size_max(&api);
+           config->bytes_max + api_memory_size_max(&config->http);
 }

@@ -27,11 +27,9 @@ struct shell;
 
 struct shell_config {
     struct core_config core;
-    const char *http_listen;
+    struct api_config http;
     const char *link_listen;
     const struct token *token;
-    uint32_t http_connections_max;
-    uint32_t input_size_max;
     uint64_t bytes_max; /* inputs and kept results together */
     uint32_t cancel_grace_ms;
     duration_t drain_timeout;

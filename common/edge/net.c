@@ -28,6 +28,7 @@ struct net_listener {
     struct loop_timer *rest_timer;
     int spare_fd;
     uint16_t port;
+    bool is_loopback;
     uint64_t starved_count;
     void (*on_accept)(void *user, int fd, const struct net_peer *peer);
     void *user;
@@ -195,15 +196,16 @@ bind_and_listen(const char *address, int *ret_fd)
     return ERR_OK;
 }
 
-static uint16_t
-port_of(int fd)
+static void
+look_where_bound(struct net_listener *listener, int fd)
 {
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
     CHECK(getsockname(fd, (struct sockaddr *) &bound, &size) == 0);
     const struct sockaddr_in6 *v6 = (const void *) &bound;
     const struct sockaddr_in *v4 = (const void *) &bound;
-    return ntohs(bound.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
+    listener->port = ntohs(bound.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
+    listener->is_loopback = peer_of((const struct sockaddr *) &bound).is_loopback;
 }
 
 err_t
@@ -223,7 +225,7 @@ net_listen(struct loop *loop, const char *address,
     if (err != ERR_OK) {
         goto fail;
     }
-    listener->port = port_of(fd);
+    look_where_bound(listener, fd);
     listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     err = loop_timer_new(loop, on_rested, listener, &listener->rest_timer);
     if (err != ERR_OK) {
@@ -267,6 +269,12 @@ uint16_t
 net_listener_port(const struct net_listener *listener)
 {
     return listener->port;
+}
+
+bool
+net_listener_is_loopback(const struct net_listener *listener)
+{
+    return listener->is_loopback;
 }
 
 uint64_t

@@ -54,6 +54,8 @@ err_t net_listen(struct loop *loop, const char *address,
     struct net_listener **ret_listener) MUST_USE;
 void net_listener_free(struct net_listener *listener);
 uint16_t net_listener_port(const struct net_listener *listener);
+/* Only this machine can connect to it. */
+bool net_listener_is_loopback(const struct net_listener *listener);
 /* How often accept(2) found no free descriptor, or no memory. */
 uint64_t net_listener_starved_count(const struct net_listener *listener);
 

@@ -27,6 +27,37 @@
         "address and port of the HTTP API; port 0 takes any that is free")                     \
     X(U32, http_connections_max, "http.connections_max", SETTINGS_C, "1024", "1", "65536", "", \
         "connections", "clients connected at once")                                            \
+    X(U32, http_peer_max, "http.peer_max", SETTINGS_C, "auto", "1", "65536", "auto",           \
+        "connections",                                                                         \
+        "of one address that is not this machine's; auto: a quarter of all")                   \
+    X(STRING, http_hosts, "http.hosts", SETTINGS_C, "", "", "1023", "", "bytes",               \
+        "names that requests may be for, comma-separated; none: any, on loopback only "        \
+        "localhost")                                                                           \
+    X(SIZE, http_line_max, "http.line_max", SETTINGS_C, "8KiB", "512", "16KiB", "", "bytes",   \
+        "longest request line")                                                                \
+    X(SIZE, http_headers_size_max, "http.headers_size_max", SETTINGS_C, "16KiB", "1KiB",       \
+        "32KiB", "", "bytes",                                                                  \
+        "header lines of a request together")                                                  \
+    X(U32, http_headers_max, "http.headers_max", SETTINGS_C, "64", "8", "64", "", "lines",     \
+        "header lines of a request")                                                           \
+    X(SIZE, http_held_max, "http.held_max", SETTINGS_C, "256MiB", "1MiB", "1TiB", "", "bytes", \
+        "request bodies coming in and answers leaving, of all clients together")               \
+    X(DURATION, http_head_time, "http.head_time", SETTINGS_C, "5s", "10ms", "1h", "", "",      \
+        "from a request's first byte to its last header line, however it drips")               \
+    X(DURATION, http_idle_time, "http.idle_time", SETTINGS_C, "30s", "10ms", "24h", "", "",    \
+        "a connection without a request is closed after so long")                              \
+    X(DURATION, http_window_time, "http.window_time", SETTINGS_C, "10s", "10ms", "1h", "", "", \
+        "how often a body, and the reading of an answer, must have kept http.rate_min")        \
+    X(SIZE, http_rate_min, "http.rate_min", SETTINGS_C, "8KiB", "1", "1GiB", "",               \
+        "bytes each second",                                                                   \
+        "slowest body, and slowest reader of an answer")                                       \
+    X(DURATION, http_linger_time, "http.linger_time", SETTINGS_C, "5s", "10ms", "1m", "", "",  \
+        "to read an answer after which the connection is closed")                              \
+    X(U32, idempotency_keys_max, "idempotency.keys_max", SETTINGS_C, "100000", "1",            \
+        "10000000", "", "keys",                                                                \
+        "Idempotency-Keys remembered; past it the oldest is forgotten")                        \
+    X(DURATION, idempotency_kept, "idempotency.kept", SETTINGS_C, "24h", "1s", "720h", "", "", \
+        "how long an Idempotency-Key is remembered")                                           \
     X(STRING, link_listen, "link.listen", SETTINGS_C, "tcp://127.0.0.1:7400", "", "", "", "",  \
         "where workers dial in: tcp://HOST:PORT or ipc:///PATH")                               \
     X(FILE, link_token_file, "link.token_file", SETTINGS_CW, "", "", "", "", "",               \

@@ -116,6 +116,9 @@ set_limits(struct api *api)
         .peer_max = limits->peer_max > 0 ? limits->peer_max
                     : quarter > 64       ? quarter
                                          : 64,
+        .line_size_max = limits->line_size_max > 0 ? limits->line_size_max : 8192,
+        .headers_size_max = limits->headers_size_max > 0 ? limits->headers_size_max : 16384,
+        .headers_max = limits->headers_max > 0 ? limits->headers_max : CODEC_HEADERS_MAX,
     };
     struct api_keys *keys = &api->config.keys;
     keys->count_max = keys->count_max > 0 ? keys->count_max : KEYS_COUNT_DEFAULT;
@@ -129,7 +132,12 @@ set_limits(struct api *api)
         (uint64_t) (duration_to_s(limits->window_time) * (double) limits->rate_min);
     /* Base64 takes a third more, escapes in JSON text up to twice; past that the escapes are
      * there to be large. */
-    api->body_size_max = 2 * (uint64_t) api->config.input_size_max + API_POLICY_SIZE_MAX;
+    api->codec_limits = (struct codec_limits){
+        .body_size_max = 2 * (uint64_t) api->config.input_size_max + API_POLICY_SIZE_MAX,
+        .line_size_max = limits->line_size_max,
+        .headers_size_max = limits->headers_size_max,
+        .headers_max = limits->headers_max,
+    };
 }
 
 static err_t
@@ -161,6 +169,7 @@ api_new(struct loop *loop, const struct api_config *config, const struct api_bac
     }
     api->loop = loop;
     api->config = *config;
+    api->config.hosts = config->hosts != NULL ? config->hosts : "";
     api->backend = *backend;
     api->timer_at = INSTANT_NEVER;
     set_limits(api);
@@ -179,6 +188,7 @@ api_new(struct loop *loop, const struct api_config *config, const struct api_bac
         return err;
     }
     api->port = net_listener_port(api->listener);
+    api->checks_host = api->config.hosts[0] != '\0' || net_listener_is_loopback(api->listener);
     *ret_api = api;
     return ERR_OK;
 }

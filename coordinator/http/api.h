@@ -116,7 +116,11 @@ struct api_limits {
     duration_t linger_time; /* to read an answer after which we close; 5 s */
     uint32_t rate_min;      /* bytes/s; 8192 */
     uint64_t held_max;      /* bytes of bodies that come in and answers that leave; 256 MiB */
-    uint32_t peer_max; /* connections of one address that is not our own; a quarter of all */
+    uint32_t peer_max;      /* connections of one address that is not our own; a quarter of all,
+                        * and 64 at least */
+    uint16_t line_size_max; /* of a request; 8192 */
+    uint16_t headers_size_max; /* together; 16384 */
+    uint16_t headers_max;      /* lines; 64 */
 };
 
 /* How long, and how many, Idempotency-Keys are remembered.  Zero in a field: its default. */
@@ -127,6 +131,8 @@ struct api_keys {
 
 struct api_config {
     const char *listen; /* host:port; port 0: any */
+    const char *hosts;  /* names that requests may be for beside addresses and localhost,
+                         * comma-separated; "" or NULL: any name, but on a loopback listener */
     uint32_t input_size_max;
     uint32_t connections_max;
     duration_t timeout_max;

@@ -75,16 +75,21 @@ range_of(const uint8_t *bytes, struct slice text)
 }
 
 void
-codec_init(struct codec *codec, uint64_t body_size_max)
+codec_init(struct codec *codec, const struct codec_limits *limits)
 {
+    CHECK(limits->line_size_max <= CODEC_LINE_SIZE_MAX);
+    CHECK(limits->headers_size_max <= CODEC_HEADERS_SIZE_MAX);
+    CHECK(limits->headers_max <= CODEC_HEADERS_MAX);
+
+    const struct codec_limits copy = *limits; /* perhaps the codec's own */
     memset(codec, 0, offsetof(struct codec, headers));
-    codec->body_size_max = body_size_max;
+    codec->limits = copy;
 }
 
 void
 codec_next(struct codec *codec)
 {
-    codec_init(codec, codec->body_size_max);
+    codec_init(codec, &codec->limits);
 }
 
 /* ---- request line --------------------------------------------------------------------- */
@@ -352,7 +357,7 @@ take_header_line(struct codec *codec, const uint8_t *bytes, struct slice line)
     if (!all_in(name, IN_TOKEN)) {
         return CODEC_BAD_NAME;
     }
-    if (codec->headers_count == CODEC_HEADERS_MAX) {
+    if (codec->headers_count == codec->limits.headers_max) {
         return CODEC_HEADERS_TOO_MANY;
     }
     struct slice value = slice_trim((struct slice){ colon + 1, line.size - name.size - 1 });
@@ -378,7 +383,7 @@ end_head(struct codec *codec, const uint8_t *bytes)
     if (codec->is_chunked && codec->version_minor == 0) {
         return refuse(codec, CODEC_ENCODING_IN_1_0);
     }
-    if (codec->left_size > codec->body_size_max) {
+    if (codec->left_size > codec->limits.body_size_max) {
         return refuse(codec, CODEC_BODY_TOO_BIG);
     }
     /* A client of HTTP/1.0 cannot have meant it (RFC 9110, 10.1.1). */
@@ -411,8 +416,8 @@ take_line(struct codec *codec, const uint8_t *bytes, size_t end)
 static size_t
 head_limit(const struct codec *codec)
 {
-    return codec->has_line ? (size_t) codec->headers_at + CODEC_HEADERS_SIZE_MAX
-                           : (size_t) codec->line_at + CODEC_LINE_SIZE_MAX + 2;
+    return codec->has_line ? (size_t) codec->headers_at + codec->limits.headers_size_max
+                           : (size_t) codec->line_at + codec->limits.line_size_max + 2;
 }
 
 /* A byte that may stand in no line: the end of one, or a refusal.  previous is the byte

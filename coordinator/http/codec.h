@@ -30,19 +30,34 @@
 #include "common/pure/check.h"
 #include "common/pure/slice.h"
 
-#define CODEC_LINE_SIZE_MAX    8192  /* the request line, without its CRLF */
-#define CODEC_HEADERS_SIZE_MAX 16384 /* all lines after it, with their CRLFs */
+/* What the limits may be at most; a head's ranges are 16 bits. */
+#define CODEC_LINE_SIZE_MAX    16384
+#define CODEC_HEADERS_SIZE_MAX 32768
 #define CODEC_HEADERS_MAX      64
 #define CODEC_HEAD_SIZE_MAX    (CODEC_LINE_SIZE_MAX + CODEC_HEADERS_SIZE_MAX + 4)
+
+struct codec_limits {
+    uint64_t body_size_max;
+    uint16_t line_size_max;    /* the request line, without its CRLF */
+    uint16_t headers_size_max; /* all lines after it, with their CRLFs */
+    uint16_t headers_max;
+};
+
+#define CODEC_LIMITS_DEFAULT                              \
+    ((struct codec_limits){ .body_size_max = 1024 * 1024, \
+        .line_size_max = 8192,                            \
+        .headers_size_max = 16384,                        \
+        .headers_max = 64 })
+
 /* Of one chunk's extensions, and of a request's whole chunk framing beyond data. */
 #define CODEC_EXTENSION_SIZE_MAX 256
 #define CODEC_TRAILER_SIZE_MAX   4096
 
 /* X(name, status, sentence) */
 #define CODEC_REFUSALS(X)                                                                  \
-    X(LINE_TOO_LONG, 414, "the request line is longer than 8192 bytes")                    \
-    X(HEADERS_TOO_BIG, 431, "the header is larger than 16384 bytes")                       \
-    X(HEADERS_TOO_MANY, 431, "the header has more than 64 lines")                          \
+    X(LINE_TOO_LONG, 414, "the request line is too long")                                  \
+    X(HEADERS_TOO_BIG, 431, "the header lines together are too large")                     \
+    X(HEADERS_TOO_MANY, 431, "there are too many header lines")                            \
     X(CONTROL_BYTE, 400, "there is a control byte in the header")                          \
     X(BARE_LF, 400, "a line ends in LF without CR")                                        \
     X(BARE_CR, 400, "a CR is not followed by LF")                                          \
@@ -114,7 +129,7 @@ struct codec_header {
 };
 
 struct codec {
-    uint64_t body_size_max;
+    struct codec_limits limits;
     uint64_t body_size; /* bytes that came out so far */
     uint64_t left_size; /* still to come: of the body by length, or of this chunk */
     enum codec_refusal refusal;
@@ -142,7 +157,8 @@ struct codec {
     struct codec_header headers[CODEC_HEADERS_MAX];
 };
 
-void codec_init(struct codec *codec, uint64_t body_size_max);
+/* limits: within the maxima above; copied. */
+void codec_init(struct codec *codec, const struct codec_limits *limits);
 /* After END: forget the request. */
 void codec_next(struct codec *codec);
 

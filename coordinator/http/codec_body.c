@@ -64,7 +64,7 @@ on_size(struct codec *codec, uint8_t byte)
     }
     /* Cannot overflow: the size never gets past body_size_max × 16. */
     codec->left_size = codec->left_size * 16 + (uint64_t) digit;
-    bool is_over = codec->left_size > codec->body_size_max - codec->body_size;
+    bool is_over = codec->left_size > codec->limits.body_size_max - codec->body_size;
     return is_over ? CODEC_BODY_TOO_BIG : CODEC_NOT_REFUSED;
 }
 

@@ -187,7 +187,7 @@ conn_accept(void *user, int fd, const struct net_peer *peer)
     conn->is_refused = is_refused;
     conn->version_minor = 1;
     conn->began_at = clock_now();
-    codec_init(&conn->codec, api->body_size_max);
+    codec_init(&conn->codec, &api->codec_limits);
     if (is_refused) {
         api->refused_count[is_over ? API_REFUSED_PEER : API_REFUSED_FULL]++;
         refuse_connection(conn, is_over ? "there are too many connections from your address"
@@ -205,6 +205,7 @@ refuse_request(struct conn *conn)
 {
     enum codec_refusal why = conn->codec.refusal;
     unsigned status = codec_refusal_status(why);
+    const struct codec_limits *limits = &conn->codec.limits;
     struct problem problem = { .status = status,
         .code = "malformed-http",
         .title = "Malformed request",
@@ -213,11 +214,16 @@ refuse_request(struct conn *conn)
         problem.code = "too-big";
         problem.title = "Too big";
         problem.field = "body";
-        problem.limit = conn->codec.body_size_max;
+        problem.limit = limits->body_size_max;
         problem.unit = "bytes";
     } else if (status == 414 || status == 431) {
         problem.code = "too-big";
         problem.title = "Too big";
+        problem.limit = why == CODEC_LINE_TOO_LONG      ? limits->line_size_max
+                        : why == CODEC_HEADERS_TOO_BIG  ? limits->headers_size_max
+                        : why == CODEC_HEADERS_TOO_MANY ? limits->headers_max
+                                                        : 0; /* of chunks: the text has it */
+        problem.unit = why == CODEC_HEADERS_TOO_MANY ? "lines" : "bytes";
     } else if (status != 400) {
         bool is_method = status == 501;
         problem.code = is_method       ? "unknown-method"
@@ -254,7 +260,7 @@ end_request(struct conn *conn)
         conn_set_deadline(conn, DEADLINE_NONE); /* the next request gets its own time */
     }
     if (conn->state == CONN_HEAD || conn->state == CONN_WAITING) {
-        codec_init(&conn->codec, conn->api->body_size_max);
+        codec_init(&conn->codec, &conn->api->codec_limits);
     }
 }
 

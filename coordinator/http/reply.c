@@ -172,7 +172,9 @@ put_preference(struct head *head, const struct prefer *prefer, bool is_accepted)
         return;
     }
     put(head, SLICE("\r\nPreference-Applied: "));
-    put(head, is_async ? SLICE("respond-async") : (struct slice){ 0 });
+    if (is_async) {
+        put(head, SLICE("respond-async"));
+    }
     if (prefer->has_wait) {
         put(head, is_async ? SLICE(", wait=") : SLICE("wait="));
         put_u64(head, prefer->wait_s);

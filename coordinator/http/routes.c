@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "coordinator/http/host.h"
 #include "coordinator/http/state.h"
 
 #include <stdio.h>
@@ -194,12 +195,39 @@ refuse_route(struct request *request)
             .status = 404, .code = "no-route", .title = "No such path", .detail = detail });
 }
 
+/* false: answered.  A request of HTTP/1.0 without a Host comes from no browser. */
+static bool
+is_for_us(struct request *request)
+{
+    struct conn *conn = request->conn;
+    struct slice host = codec_slice(request->head, conn->codec.host);
+    if (!conn->api->checks_host || host.size == 0 ||
+        host_is_ours(host, conn->api->config.hosts)) {
+        return true;
+    }
+    char detail[256];
+    snprintf(detail, sizeof detail,
+        "'%.*s' is none of this server's names; ask for its address, for localhost, or name "
+        "it in http.hosts",
+        (int) (host.size < 100 ? host.size : 100), host.at);
+    conn->route = NULL;
+    reply_problem(conn, &(struct problem){ .status = 421,
+                            .code = "other-host",
+                            .title = "Misdirected request",
+                            .detail = detail,
+                            .field = "Host" });
+    return false;
+}
+
 /* false: answered. */
 static bool
 resolve(struct request *request)
 {
     struct slice capture = { 0 };
     split_target(request);
+    if (!is_for_us(request)) {
+        return false;
+    }
     const struct route *route = find_route(request, &capture);
     request->conn->route = route;
     if (route == NULL) {
@@ -222,12 +250,12 @@ routes_refuse_early(struct request *request)
         return true;
     }
     switch (conn->route->body) {
-    case BODY_SMALL: codec->body_size_max = SMALL_BODY_SIZE_MAX; break;
-    case BODY_INPUT: codec->body_size_max = conn->api->config.input_size_max; break;
+    case BODY_SMALL: codec->limits.body_size_max = SMALL_BODY_SIZE_MAX; break;
+    case BODY_INPUT: codec->limits.body_size_max = conn->api->config.input_size_max; break;
     case BODY_DOCUMENT: break;
     }
-    if (codec_body_plain_size(codec) > codec->body_size_max) {
-        reply_too_big(conn, "body", codec->body_size_max);
+    if (codec_body_plain_size(codec) > codec->limits.body_size_max) {
+        reply_too_big(conn, "body", codec->limits.body_size_max);
         return true;
     }
     bool is_invoke = conn->route->body == BODY_INPUT;

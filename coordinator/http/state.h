@@ -146,8 +146,9 @@ struct api {
     uint64_t date_s;
     struct route_counts *counts;                /* by route, the last for none */
     uint64_t refused_count[API_REFUSALS_COUNT]; /* connections */
-    uint64_t body_size_max; /* of the largest request that any route takes */
-    uint64_t gone_count;    /* clients that left while they waited */
+    struct codec_limits codec_limits;           /* body: the largest that any route takes */
+    bool checks_host;
+    uint64_t gone_count; /* clients that left while they waited */
     uint64_t cut_count[DEADLINES_COUNT];
 };
 

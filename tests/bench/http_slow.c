@@ -57,10 +57,10 @@ static void
 slow_open(struct slow *slow)
 {
     static const char *const starts[MANNERS_COUNT] = {
-        [DRIP_HEADER] = "GET /livez HTTP/1.1\r\nHost: h\r\nX: ",
-        [DRIP_BODY] = "POST /v1/jobs HTTP/1.1\r\nHost: h\r\n"
+        [DRIP_HEADER] = "GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ",
+        [DRIP_BODY] = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
                       "Content-Length: 1000000\r\n\r\n",
-        [DRIP_CHUNK_SIZE] = "POST /v1/jobs HTTP/1.1\r\nHost: h\r\n"
+        [DRIP_CHUNK_SIZE] = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
                             "Transfer-Encoding: chunked\r\n\r\n1;",
         [NO_READER] = "",
         [ONLY_CONNECTS] = "",
@@ -76,7 +76,7 @@ slow_open(struct slow *slow)
 static void
 slow_turn(struct slow *slow)
 {
-    static const char ask[] = "GET /v1/handlers HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char ask[] = "GET /v1/handlers HTTP/1.1\r\nHost: localhost\r\n\r\n";
     const char *bytes = slow->manner == NO_READER ? ask : "a";
     size_t size = slow->manner == NO_READER ? sizeof ask - 1 : 1;
     size = slow->manner == ONLY_CONNECTS ? 0 : size;
@@ -109,7 +109,7 @@ measure(const char *path, unsigned requests_count, unsigned slows_count, long pi
     static int64_t times[REQUESTS_MAX];
     struct client client;
     char request[256];
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
     client_open(&client, port);
     for (unsigned i = 0; i < requests_count; i++) {
         instant_t start = clock_now();

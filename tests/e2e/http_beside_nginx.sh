@@ -27,7 +27,7 @@ await() {
 }
 
 "$HEDGEROW_BIN/hedgerow-coordinator" --http-listen=127.0.0.1:0 \
-    --link-listen=tcp://127.0.0.1:0 --jobs-input-max=1MiB --log-format=json \
+    --link-listen=tcp://127.0.0.1:0 --jobs-input-max=1MiB --http-hosts=h --log-format=json \
     >"$work/coordinator.log" 2>&1 &
 pids+=($!)
 await http_port "$work/coordinator.log"

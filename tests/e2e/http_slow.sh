@@ -30,7 +30,7 @@ value() { printf '%s\n' "$line" | sed "s/.*\"$1\":\\([0-9]*\\).*/\\1/"; }
 
 kill -0 "$pid" || fail "the coordinator died"
 [ "$(value cut)" -gt 0 ] || fail "nobody was cut"
-if [ "${HEDGEROW_PRESET:-Release}" = Release ]; then
+if [ "${HEDGEROW_PRESET:-release}" = release ]; then
     [ "$(value grew_kib)" -lt $((32 * 1024)) ] || fail "memory grew by 32 MiB or more"
     limit=$((2 * $(value p99_alone_us) + 1000))
     [ "$(value p99_beside_us)" -le "$limit" ] || fail "the good client's p99 is over $limit us"

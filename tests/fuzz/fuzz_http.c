@@ -80,7 +80,9 @@ play(const uint8_t *bytes, size_t size, size_t cut)
 {
     struct outcome outcome = { 0 };
     struct codec codec;
-    codec_init(&codec, BODY_SIZE_MAX);
+    struct codec_limits limits = CODEC_LIMITS_DEFAULT;
+    limits.body_size_max = BODY_SIZE_MAX;
+    codec_init(&codec, &limits);
     size_t done = 0;
     size_t shown = cut == 0 ? size : 0;
     for (;;) {

@@ -411,11 +411,10 @@ fake_join_workers(struct fake *fake)
     fake_step(fake, &(struct core_event){ .kind = EVENT_WORKER_DOWN, .link = FAKE_LINK + 1 });
 }
 
-/* Without its thread: whoever wants to run the loop himself.  connections_max 0: 64.  The
- * limits as they are, or zero for the defaults. */
+/* Without its thread: whoever wants to run the loop himself.  Zero in the config: its default,
+ * and 64 connections. */
 static inline void
-fake_build(
-    struct fake *fake, const char *listen, uint32_t connections_max, struct api_limits limits)
+fake_build_as(struct fake *fake, const struct api_config *wanted)
 {
     memset(fake, 0, sizeof *fake);
     struct core_config core;
@@ -444,14 +443,36 @@ fake_build(
         .result = fake_result,
         .metrics = fake_metrics,
         .is_ready = fake_is_ready };
-    const struct api_config config = { .listen = listen,
-        .input_size_max = FAKE_INPUT_MAX,
-        .connections_max = connections_max > 0 ? connections_max : 64,
-        .timeout_max = duration_s(3600),
-        .limits = limits };
+    struct api_config config = *wanted;
+    config.input_size_max = FAKE_INPUT_MAX;
+    config.connections_max = config.connections_max > 0 ? config.connections_max : 64;
+    config.timeout_max = duration_s(3600);
     CHECK(api_new(fake->loop, &config, &backend, &fake->api) == ERR_OK);
     fake->port = api_port(fake->api);
     fake_join_workers(fake);
+}
+
+static inline void
+fake_build(
+    struct fake *fake, const char *listen, uint32_t connections_max, struct api_limits limits)
+{
+    fake_build_as(fake, &(struct api_config){ .listen = listen,
+                            .hosts = "h",
+                            .connections_max = connections_max,
+                            .limits = limits });
+}
+
+static inline void
+fake_run(struct fake *fake)
+{
+    CHECK(pthread_create(&fake->thread, NULL, fake_main, fake) == 0);
+}
+
+static inline void
+fake_start_as(struct fake *fake, const struct api_config *config)
+{
+    fake_build_as(fake, config);
+    fake_run(fake);
 }
 
 static inline void
@@ -459,7 +480,7 @@ fake_start_at(
     struct fake *fake, const char *listen, uint32_t connections_max, struct api_limits limits)
 {
     fake_build(fake, listen, connections_max, limits);
-    CHECK(pthread_create(&fake->thread, NULL, fake_main, fake) == 0);
+    fake_run(fake);
 }
 
 static inline void

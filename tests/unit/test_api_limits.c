@@ -153,6 +153,42 @@ conn_bodies_share_one_bound(void)
     fake_stop(&fake);
 }
 
+/* GOAL    the limits are those that were set, and a refusal says which. */
+static void
+conn_head_limits_are_as_set(void)
+{
+    struct fake fake;
+    char request[512];
+    char filler[128];
+    memset(filler, 'a', sizeof filler);
+    fake_start(&fake, 0,
+        (struct api_limits){ .line_size_max = 64, .headers_size_max = 96, .headers_max = 3 });
+    snprintf(request, sizeof request, "GET /%.64s HTTP/1.1\r\n" HOST "\r\n", filler);
+    fake_expect(&fake, request, 414, "\"limit\":64,\"unit\":\"bytes\"");
+    snprintf(
+        request, sizeof request, "GET /livez HTTP/1.1\r\n" HOST "X: %.96s\r\n\r\n", filler);
+    fake_expect(&fake, request, 431, "\"limit\":96,\"unit\":\"bytes\"");
+    fake_expect(&fake, "GET /livez HTTP/1.1\r\n" HOST "a:b\r\na:b\r\na:b\r\n\r\n", 431,
+        "\"limit\":3,\"unit\":\"lines\"");
+    fake_expect(&fake, "GET /livez HTTP/1.1\r\n" HOST "a:b\r\na:b\r\n\r\n", 200, "live");
+    fake_stop(&fake);
+}
+
+/* GOAL    a listener that only this machine reaches takes no request for another's name, told
+ *         of names or not. */
+static void
+conn_rebound_name_is_refused(void)
+{
+    struct fake fake;
+    fake_start_as(&fake, &(struct api_config){ .listen = "127.0.0.1:0", .connections_max = 8 });
+    fake_expect(&fake, LIVEZ, 421, "other-host");
+    fake_expect(&fake, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "live");
+    fake_stop(&fake);
+    fake_start_as(&fake, &(struct api_config){ .listen = ":0", .connections_max = 8 });
+    fake_expect(&fake, LIVEZ, 200, "live");
+    fake_stop(&fake);
+}
+
 /* ---- many -------------------------------------------------------------------------------- */
 
 static void
@@ -314,6 +350,8 @@ static const struct test tests[] = {
     TEST(conn_idle_connection_is_closed_silently),
     TEST(conn_slow_reader_is_cut),
     TEST(conn_bodies_share_one_bound),
+    TEST(conn_head_limits_are_as_set),
+    TEST(conn_rebound_name_is_refused),
     TEST(conn_one_peer_gets_its_share),
     TEST(conn_full_house_is_told_so),
     TEST(conn_four_hundred_wait_at_once),

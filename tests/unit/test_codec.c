@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-#define BODY_SIZE_MAX (1024 * 1024)
+/* Of CODEC_LIMITS_DEFAULT. */
+#define BODY_SIZE_MAX    (1024 * 1024)
+#define LINE_SIZE_MAX    8192
+#define HEADERS_SIZE_MAX 16384
 
 /* Plays the connection: keeps what was not used, and shows it again with more. */
 struct player {
@@ -80,7 +83,7 @@ player_new(void)
 {
     struct player *player = calloc(1, sizeof *player);
     CHECK(player != NULL);
-    codec_init(&player->codec, BODY_SIZE_MAX);
+    codec_init(&player->codec, &CODEC_LIMITS_DEFAULT);
     return player;
 }
 
@@ -187,11 +190,11 @@ refusal_of_headers(size_t headers_size)
 static void
 codec_sizes_are_limited_to_the_byte(void)
 {
-    CU_ASSERT_EQUAL(refusal_of_line(CODEC_LINE_SIZE_MAX), CODEC_NOT_REFUSED);
-    CU_ASSERT_EQUAL(refusal_of_line(CODEC_LINE_SIZE_MAX + 1), CODEC_LINE_TOO_LONG);
-    CU_ASSERT_EQUAL(refusal_of_line(3 * CODEC_LINE_SIZE_MAX), CODEC_LINE_TOO_LONG);
-    CU_ASSERT_EQUAL(refusal_of_headers(CODEC_HEADERS_SIZE_MAX), CODEC_NOT_REFUSED);
-    CU_ASSERT_EQUAL(refusal_of_headers(CODEC_HEADERS_SIZE_MAX + 1), CODEC_HEADERS_TOO_BIG);
+    CU_ASSERT_EQUAL(refusal_of_line(LINE_SIZE_MAX), CODEC_NOT_REFUSED);
+    CU_ASSERT_EQUAL(refusal_of_line(LINE_SIZE_MAX + 1), CODEC_LINE_TOO_LONG);
+    CU_ASSERT_EQUAL(refusal_of_line(3 * LINE_SIZE_MAX), CODEC_LINE_TOO_LONG);
+    CU_ASSERT_EQUAL(refusal_of_headers(HEADERS_SIZE_MAX), CODEC_NOT_REFUSED);
+    CU_ASSERT_EQUAL(refusal_of_headers(HEADERS_SIZE_MAX + 1), CODEC_HEADERS_TOO_BIG);
 }
 
 static void
