@@ -25,6 +25,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+#ifdef HR_EXPORTS /* the shared library shows what is declared here, and nothing else */
+#pragma GCC visibility push(default)
+#endif
+
 #define HR_NEVER INT64_MAX
 
 struct hr_fiber;
@@ -288,4 +295,10 @@ int hr_dial(const char *host, uint16_t port, int64_t deadline);
 /* Before close(2): wakes whoever waits for fd (-EBADF) and forgets it. */
 void hr_fd_forget(int fd);
 
+#ifdef HR_EXPORTS
+#pragma GCC visibility pop
+#endif
+#ifdef __cplusplus
+}
+#endif
 #endif

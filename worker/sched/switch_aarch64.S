@@ -65,6 +65,5 @@ switch_entry:
         brk     #1
         .cfi_endproc
         .size   switch_entry, .-switch_entry
-
-        .section .note.GNU-stack, "", %progbits
 #endif
+        .section .note.GNU-stack, "", %progbits

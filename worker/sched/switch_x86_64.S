@@ -21,6 +21,5 @@ switch_entry:
         ud2
         .cfi_endproc
         .size   switch_entry, .-switch_entry
-
-        .section .note.GNU-stack, "", @progbits
 #endif
+        .section .note.GNU-stack, "", %progbits
