@@ -131,6 +131,16 @@ fixture_worker_up(struct fixture *fx, uint32_t link)
     fixture_worker_up_as(fx, link, name, (struct fixture_worker){ .slots_count = 1 });
 }
 
+/* With workers 1 to workers_count. */
+static inline void
+fixture_start(struct fixture *fx, const struct core_config *config, uint32_t workers_count)
+{
+    fixture_init(fx, config);
+    for (uint32_t link = 1; link <= workers_count; link++) {
+        fixture_worker_up(fx, link);
+    }
+}
+
 static inline struct core_event
 fixture_submit_event(uint32_t job, const char *handler)
 {

@@ -2,48 +2,7 @@
  *
  * Every order in which the life of one copy can go, as a search over sequences of events.
  */
-#include "tests/support/cunit_main.h"
-#include "worker/attempts.h"
-
-#define CAUSE_USER 3
-
-struct fixture {
-    struct attempts *attempts;
-    instant_t now;
-};
-
-static void
-fixture_init(struct fixture *fx)
-{
-    const struct attempts_config config = {
-        .slots_count = { 1, 1 },
-        .queue_max = 1,
-        .inputs_size_max = 1000,
-        .graves_max = 8,
-        .lapsed_kept = duration_ms(3000),
-        .seed = 7,
-    };
-    *fx = (struct fixture){ .now = { .ns = 1000000 } };
-    CU_ASSERT_EQUAL_FATAL(attempts_new(&config, &fx->attempts), ERR_OK);
-}
-
-static void
-fixture_fini(struct fixture *fx)
-{
-    attempts_check(fx->attempts);
-    attempts_free(fx->attempts);
-}
-
-static struct attempts_offer
-offer_of(struct fixture *fx, uint32_t job)
-{
-    struct attempts_offer offer = { .lane = ATTEMPTS_OTHER, .owner = fx };
-    memcpy(offer.key.job.bytes, &job, sizeof job);
-    offer.key.session = 1;
-    offer.key.attempt = 1;
-    offer.deadline = instant_add(fx->now, duration_ms(100));
-    return offer;
-}
+#include "tests/support/attempts_fixture.h"
 
 enum op {
     OP_BEGIN,
@@ -84,7 +43,7 @@ world_init(struct world *world, bool is_waiting)
 {
     struct attempt *attempt = NULL;
     *world = (struct world){ .is_waiting = is_waiting, .has_fiber = !is_waiting };
-    fixture_init(&world->fx);
+    fixture_init(&world->fx, /* slots_count= */ 1, /* queue_max= */ 1);
     if (is_waiting) {
         struct attempts_offer blocker = offer_of(&world->fx, 999);
         blocker.key.session = 9;

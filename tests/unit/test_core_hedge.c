@@ -13,9 +13,7 @@ static void
 hedge_slow_job_gets_one_rival(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     ASSERT_I64_EQ(fx.sends_count, 1);
@@ -37,9 +35,7 @@ static void
 hedge_quick_job_gets_none(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     fixture_advance_ms(&fx, 5);
     fixture_reply(&fx, fixture_ref(fixture_sent_to(&fx, 0), 1, 1), REPLY_OK, 7);
@@ -55,9 +51,7 @@ static void
 hedge_first_success_wins_and_loser_is_told(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     fixture_advance_ms(&fx, 10);
@@ -95,9 +89,7 @@ hedge_loser_that_finished_is_late(void)
 {
     for (int by_reply = 0; by_reply < 2; by_reply++) {
         struct fixture fx;
-        fixture_init(&fx, NULL);
-        fixture_worker_up(&fx, 1);
-        fixture_worker_up(&fx, 2);
+        fixture_start(&fx, NULL, 2);
         fixture_submit_hedged(&fx, 1, 10);
         uint32_t primary = fixture_sent_to(&fx, 0);
         fixture_advance_ms(&fx, 10);
@@ -121,9 +113,7 @@ static void
 hedge_failed_copy_waits_for_its_rival(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     fixture_advance_ms(&fx, 10);
@@ -139,9 +129,7 @@ static void
 hedge_final_failure_ends_the_job(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     fixture_advance_ms(&fx, 10);
@@ -166,9 +154,7 @@ static void
 hedge_not_idempotent_is_refused(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     struct core_event event = fixture_submit_event(1, "once");
     event.submit.policy.mode = MODE_HEDGE;
     event.submit.policy.hedge_delay_is_set = true;
@@ -189,9 +175,7 @@ static void
 hedge_deadline_too_close_is_refused(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 999);
     fixture_advance_ms(&fx, 999);
     ASSERT_I64_EQ(fx.sends_count, 1);
@@ -205,9 +189,7 @@ static void
 hedge_waits_for_a_free_slot(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     fixture_submit(&fx, 2, "safe");
@@ -229,9 +211,7 @@ static void
 hedge_lets_waiting_jobs_go_first(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     fixture_submit(&fx, 2, "safe");
@@ -283,9 +263,7 @@ static void
 hedge_refused_as_busy_is_refunded(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t rival = other_of_two(fixture_sent_to(&fx, 0));
     double tokens = core_counters(fx.core)->hedge_tokens;
@@ -311,9 +289,7 @@ hedge_delay_comes_from_policy_or_settings(void)
         fixture_config(&config);
         config.hedge_delay = is_set ? duration_ms(30) : duration_ms(-1);
         struct fixture fx;
-        fixture_init(&fx, &config);
-        fixture_worker_up(&fx, 1);
-        fixture_worker_up(&fx, 2);
+        fixture_start(&fx, &config, 2);
         struct core_event event = fixture_submit_event(1, "safe");
         event.submit.policy.mode = MODE_HEDGE;
         fixture_step(&fx, &event);

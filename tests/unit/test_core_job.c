@@ -17,8 +17,7 @@ static void
 job_plain_one_is_accepted_sent_answered(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "safe");
     ASSERT_I64_EQ(fx.commands_count, 2);
     ASSERT_I64_EQ(fx.commands[0].kind, COMMAND_ACCEPT);
@@ -76,8 +75,7 @@ static void
 job_queue_is_by_earliest_deadline(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "safe");
     static const int64_t timeouts_ms[] = { 900, 300, 600 };
     for (uint32_t i = 0; i < 3; i++) {
@@ -99,9 +97,7 @@ static void
 job_deadline_stops_everything(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit_hedged(&fx, 1, 10);
     fixture_advance_ms(&fx, 999);
     ASSERT_I64_EQ(fx.answers_count, 0);
@@ -124,8 +120,7 @@ static void
 job_queued_past_its_deadline_is_not_sent(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     struct core_event event = fixture_submit_event(1, "safe");
     event.submit.timeout = duration_s(10);
     fixture_step(&fx, &event);
@@ -143,8 +138,7 @@ static void
 job_reply_after_deadline_is_late(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "safe");
     fx.now = instant_add(fx.now, duration_ms(1000));
     fixture_reply(&fx, fixture_ref(1, 1, 1), REPLY_OK, 1);
@@ -159,8 +153,7 @@ static void
 job_cancel_carries_its_cause(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "safe");
     fixture_submit(&fx, 2, "safe");
     fixture_cancel(&fx, 1, CAUSE_USER);
@@ -183,9 +176,7 @@ static void
 job_failure_is_retried_elsewhere(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit(&fx, 1, "safe");
     uint32_t first = fixture_sent_to(&fx, 0);
     double tokens = core_counters(fx.core)->hedge_tokens;
@@ -206,9 +197,7 @@ job_failure_without_budget_is_not_retried(void)
     fixture_config(&config);
     config.hedge_burst = 0;
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, &config, 2);
     fixture_submit(&fx, 1, "safe");
     fixture_reply(&fx, fixture_ref(fixture_sent_to(&fx, 0), 1, 1), REPLY_FAILED_RETRYABLE, 0);
     ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_FAILED);
@@ -220,9 +209,7 @@ static void
 job_failure_of_what_is_not_idempotent_is_final(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit(&fx, 1, "once");
     fixture_reply(&fx, fixture_ref(fixture_sent_to(&fx, 0), 1, 1), REPLY_FAILED_RETRYABLE, 0);
     ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_FAILED);
@@ -235,8 +222,7 @@ static void
 job_retry_that_never_leaves_is_refunded(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "safe");
     struct core_event event = fixture_submit_event(2, "safe");
     event.submit.timeout = duration_ms(100); /* goes before the retry */
@@ -256,9 +242,7 @@ static void
 job_busy_is_sent_elsewhere_for_free(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     double tokens = core_counters(fx.core)->hedge_tokens;
     fixture_submit(&fx, 1, "once");
     uint32_t first = fixture_sent_to(&fx, 0);
@@ -284,9 +268,7 @@ static void
 job_stray_replies_are_counted_and_dropped(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit(&fx, 1, "safe");
     uint32_t link = fixture_sent_to(&fx, 0);
     const struct attempt_ref forged[] = {
@@ -320,9 +302,7 @@ static void
 job_expired_copy_ends_or_moves_on(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_submit(&fx, 1, "safe");
     uint32_t link = fixture_sent_to(&fx, 0);
     fixture_reply(&fx, fixture_ref(link, 1, 1), REPLY_EXPIRED, 0);
@@ -374,8 +354,7 @@ job_finished_records_are_collected(void)
     config.finished_max = 2;
     config.finished_kept = duration_s(10);
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, &config, 1);
     for (uint32_t job = 1; job <= 3; job++) {
         fixture_submit(&fx, job, "safe");
         fixture_reply(&fx, fixture_ref(1, job, 1), REPLY_OK, 1);

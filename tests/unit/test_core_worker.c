@@ -63,9 +63,7 @@ worker_equals_are_chosen_by_seeded_lot(void)
         fixture_config(&config);
         config.seed = run == 2 ? 7 : 42;
         struct fixture fx;
-        fixture_init(&fx, &config);
-        fixture_worker_up(&fx, 1);
-        fixture_worker_up(&fx, 2);
+        fixture_start(&fx, &config, 2);
         for (uint32_t i = 0; i < 32; i++) {
             fixture_submit(&fx, i, "safe");
             chosen[run][i] = fixture_sent_to(&fx, 0);
@@ -88,9 +86,7 @@ static void
 worker_foreign_load_counts(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
+    fixture_start(&fx, NULL, 2);
     fixture_load(&fx, 1, 1);
     for (uint32_t job = 1; job <= 2; job++) {
         fixture_submit(&fx, job, "safe");
@@ -135,8 +131,7 @@ static void
 worker_lost_with_what_is_not_idempotent_fails_it(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "once");
     fixture_worker_up(&fx, 2);
     fixture_worker_down(&fx, 1);
@@ -152,8 +147,7 @@ static void
 worker_lost_again_and_again_fails_the_job(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     fixture_submit(&fx, 1, "safe");
     for (uint32_t link = 1; link <= 3; link++) {
         ASSERT_I64_EQ(fixture_view(&fx, 1).state, JOB_RUNNING);
@@ -170,10 +164,7 @@ static void
 worker_lost_while_a_rival_lives_is_waited_for(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
-    fixture_worker_up(&fx, 3);
+    fixture_start(&fx, NULL, 3);
     fixture_submit_hedged(&fx, 1, 10);
     uint32_t primary = fixture_sent_to(&fx, 0);
     fixture_advance_ms(&fx, 10);
@@ -192,8 +183,7 @@ worker_silent_is_suspect_then_dead(void)
     struct core_config config;
     config_with_heartbeat(&config);
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, &config, 1);
     fixture_submit(&fx, 1, "safe");
     fixture_advance_ms(&fx, 60);
     fixture_worker_up(&fx, 2);
@@ -246,8 +236,7 @@ worker_that_leaves_cancels_unheard_is_suspect(void)
     struct core_config config;
     config_with_heartbeat(&config);
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, &config, 1);
     fixture_submit(&fx, 1, "safe");
     fixture_cancel(&fx, 1, CAUSE_USER);
     fixture_advance_ms(&fx, 39);
@@ -270,8 +259,7 @@ worker_that_never_acknowledges_is_closed(void)
     struct core_config config;
     config_with_heartbeat(&config);
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, &config, 1);
     fixture_submit(&fx, 1, "safe");
     fixture_cancel(&fx, 1, CAUSE_USER);
     bool is_closed = false;
@@ -334,8 +322,7 @@ worker_silence_during_our_own_sleep_is_forgiven(void)
     struct core_config config;
     config_with_heartbeat(&config);
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, &config, 1);
     fixture_submit(&fx, 1, "safe");
     fx.now = instant_add(fx.now, duration_ms(900)); /* no TIMER in between */
     fixture_step(&fx, &(struct core_event){ .kind = EVENT_TIMER });
@@ -350,8 +337,7 @@ static void
 worker_disagreeing_on_idempotence_is_safe(void)
 {
     struct fixture fx;
-    fixture_init(&fx, NULL);
-    fixture_worker_up(&fx, 1);
+    fixture_start(&fx, NULL, 1);
     CU_ASSERT_TRUE((fixture_handler(&fx, "safe").flags & HANDLER_IDEMPOTENT) != 0);
     static const struct handler_offer offer = { .name = "safe", .flags = 0 };
     fixture_step(&fx, &(struct core_event){ .kind = EVENT_WORKER_UP,
@@ -375,10 +361,7 @@ worker_bound_closes_the_newcomer(void)
     fixture_config(&config);
     config.workers_max = 2;
     struct fixture fx;
-    fixture_init(&fx, &config);
-    fixture_worker_up(&fx, 1);
-    fixture_worker_up(&fx, 2);
-    fixture_worker_up(&fx, 3);
+    fixture_start(&fx, &config, 3);
     ASSERT_I64_EQ(fixture_command(&fx, COMMAND_CLOSE_WORKER, 0)->close_worker.link, 3);
     fixture_worker_down(&fx, 1);
     fixture_worker_up(&fx, 4);
