@@ -353,6 +353,7 @@ durable_open(
     err_t err = new_parts(durable, config);
     if (err == ERR_OK) {
         const struct store_config store = { .url = config->url,
+            .batch_max = config->batch_max,
             .ops_max = config->jobs_max + DURABLE_LOOKS_MAX + DURABLE_OTHERS_MAX };
         err = store_open(shell->loop, &store, &durable->store, message);
     }

@@ -35,9 +35,10 @@ struct durable;
 struct shell;
 
 struct durable_config {
-    const char *url;   /* of the store */
-    uint32_t jobs_max; /* not ended, in memory */
-    duration_t kept;   /* ended ones, on disk */
+    const char *url;    /* of the store */
+    uint32_t batch_max; /* operations of one transaction */
+    uint32_t jobs_max;  /* not ended, in memory */
+    duration_t kept;    /* ended ones, on disk */
 };
 
 struct durable_counters {

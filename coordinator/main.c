@@ -9,10 +9,12 @@
 #include "common/sys/settings.h"
 #include "common/sys/token.h"
 #include "coordinator/shell.h"
+#include "coordinator/store_url.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 extern char **environ;
 
@@ -73,6 +75,23 @@ log_limits(void)
         LOG_I64("idempotency_keys", settings.idempotency_keys_max));
 }
 
+/* Who asked for nothing is not refused for it, but told. */
+static const char *
+store_url(void)
+{
+    static char url[STORE_URL_SIZE_MAX];
+    if (strcmp(settings.store_url, "auto") != 0) {
+        return settings.store_url;
+    }
+    err_t err = store_url_default(url);
+    if (err == ERR_OK) {
+        return url;
+    }
+    log_warn("no folder for a store, jobs live in memory alone", LOG_ERR(err),
+        LOG_STR("hint", "set store.url, or the environment's XDG_STATE_HOME or HOME"));
+    return "memory:";
+}
+
 static struct shell_config
 config_from_settings(void)
 {
@@ -83,7 +102,8 @@ config_from_settings(void)
         .bytes_max = settings.jobs_bytes_max,
         .cancel_grace_ms = (uint32_t) duration_to_ms(settings.cancel_grace),
         .drain_timeout = settings.drain_timeout,
-        .store_url = settings.store_url,
+        .store_url = store_url(),
+        .store_batch_max = settings.store_batch_max,
         .store_jobs_max = settings.store_jobs_max,
         .store_kept = settings.store_kept,
     };

@@ -324,6 +324,41 @@ write_process(const struct exposition *to, const struct metrics_sources *sources
     single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
 }
 
+static void
+write_store(const struct exposition *to, const struct durable *durable)
+{
+    struct durable_counters jobs;
+    struct store_counters store;
+    durable_counters(durable, &jobs, &store);
+    single(to, "hedgerow_durable_jobs", "gauge", "Durable jobs that have not ended.",
+        jobs.live_count);
+    single(to, "hedgerow_durable_jobs_accepted_total", "counter",
+        "Durable jobs that were acknowledged: they were on disk.",
+        (double) jobs.accepted_count);
+    single(to, "hedgerow_durable_jobs_recovered_total", "counter",
+        "Durable jobs that an earlier process left.", (double) jobs.recovered_count);
+    single(to, "hedgerow_durable_jobs_ended_total", "counter",
+        "Durable jobs whose end is on disk.", (double) jobs.ended_count);
+    single(to, "hedgerow_durable_jobs_unknown_total", "counter",
+        "Of those that may not run twice: ended without a known outcome.",
+        (double) jobs.unknown_count);
+    single(to, "hedgerow_durable_jobs_refused_total", "counter",
+        "Durable submits that were refused: full, or not written.",
+        (double) jobs.refused_count);
+    single(to, "hedgerow_store_operations_total", "counter", "Operations of the store.",
+        (double) store.operations_count);
+    single(to, "hedgerow_store_commits_total", "counter",
+        "Transactions that are on disk; the operations share them.",
+        (double) store.commits_count);
+    single(to, "hedgerow_store_commit_seconds_total", "counter",
+        "Time in transactions, their fsync included.", (double) store.commit_ns * 1e-9);
+    single(to, "hedgerow_store_failures_total", "counter",
+        "Transactions that came to nothing: a full disk, a failed write or fsync.",
+        (double) store.failures_count);
+    single(to, "hedgerow_store_up", "gauge", "0 while durable jobs are refused.",
+        store.is_failing ? 0 : 1);
+}
+
 void
 metrics_write(const struct metrics_sources *sources, void (*write)(void *out, const char *text),
     void *out)
@@ -334,5 +369,8 @@ metrics_write(const struct metrics_sources *sources, void (*write)(void *out, co
     write_counters(&to, core_counters(sources->core));
     write_workers(&to, sources->core);
     write_links(&to, sources->links);
+    if (sources->durable != NULL) {
+        write_store(&to, sources->durable);
+    }
     write_process(&to, sources);
 }

@@ -11,12 +11,14 @@
 #define COORDINATOR_METRICS_H
 
 #include "coordinator/core/core.h"
+#include "coordinator/durable.h"
 #include "coordinator/link/link.h"
 
 struct metrics_sources {
     const struct core *core;
     const struct links_counters *links;
-    uint64_t bytes_held; /* inputs and results */
+    const struct durable *durable; /* NULL: none */
+    uint64_t bytes_held;           /* inputs and results */
     duration_t uptime;
 };
 

@@ -185,6 +185,7 @@ shell_new(struct loop *loop, const struct shell_config *config, struct shell **r
     if (err == ERR_OK && strcmp(config->store_url, "memory:") != 0) {
         err = durable_open(shell,
             &(struct durable_config){ .url = config->store_url,
+                .batch_max = config->store_batch_max,
                 .jobs_max = config->store_jobs_max,
                 .kept = config->store_kept },
             &shell->durable);

@@ -34,6 +34,7 @@ struct shell_config {
     uint32_t cancel_grace_ms;
     duration_t drain_timeout;
     const char *store_url; /* "memory:", or a store's */
+    uint32_t store_batch_max;
     uint32_t store_jobs_max;
     duration_t store_kept;
 };

@@ -209,6 +209,7 @@ backend_metrics(void *user, void (*write)(void *out, const char *text), void *ou
     struct shell *shell = user;
     metrics_write(&(struct metrics_sources){ .core = shell->core,
                       .links = links_counters(shell->links),
+                      .durable = shell->durable,
                       .bytes_held = ledger_bytes_held(shell->ledger),
                       .uptime = instant_since(clock_now(), shell->started_at) },
         write, out);

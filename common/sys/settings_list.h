@@ -90,10 +90,13 @@
         "jobs", "finished jobs kept in memory")                                                \
     X(DURATION, jobs_finished_kept, "jobs.finished_kept", SETTINGS_C, "15m", "0s", "24h", "",  \
         "", "how long a finished job is kept in memory")                                       \
-    X(STRING, store_url, "store.url", SETTINGS_C, "memory:", "", "511", "", "bytes",           \
-        "where durable jobs live: sqlite:FILE; memory: keeps none")                            \
+    X(STRING, store_url, "store.url", SETTINGS_C, "auto", "", "511", "", "bytes",              \
+        "where durable jobs live: sqlite:FILE; memory: keeps none; auto: hedgerow.db in the "  \
+        "state folder, and memory: where there is none")                                       \
     X(U32, store_jobs_max, "store.jobs_max", SETTINGS_C, "10000", "1", "1000000", "", "jobs",  \
         "durable jobs not finished yet, in memory; more are refused")                          \
+    X(U32, store_batch_max, "store.batch_max", SETTINGS_C, "1024", "1", "1024", "",            \
+        "operations", "durable submits and ends that one fsync may share")                     \
     X(DURATION, store_kept, "store.kept", SETTINGS_C, "24h", "1s", "8760h", "", "",            \
         "how long a finished durable job is kept")                                             \
     X(BOOL, hedge_enabled, "hedge.enabled", SETTINGS_C, "true", "", "", "", "",                \

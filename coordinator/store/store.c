@@ -33,6 +33,7 @@ struct store {
     char *where;
     struct loop_wake *done_wake;
     uint32_t ops_max;
+    uint32_t batch_max;
     uint32_t ops_count; /* the loop's: those that were given out */
     pthread_t thread;
     bool has_thread;
@@ -291,7 +292,7 @@ static uint32_t
 take_batch(struct store *store)
 {
     uint32_t count = 0;
-    while (count < BATCH_MAX && store->queue.first != NULL) {
+    while (count < store->batch_max && store->queue.first != NULL) {
         store->batch[count++] = list_pop(&store->queue);
     }
     return count;
@@ -384,6 +385,8 @@ store_open(struct loop *loop, const struct store_config *config, struct store **
         return ERR_NO_MEMORY;
     }
     store->ops_max = config->ops_max;
+    bool is_set = config->batch_max > 0 && config->batch_max < BATCH_MAX;
+    store->batch_max = is_set ? config->batch_max : BATCH_MAX;
     pthread_mutex_init(&store->mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

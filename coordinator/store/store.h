@@ -111,9 +111,10 @@ struct store_op {
 struct store;
 
 struct store_config {
-    const char *url;  /* sqlite:FILE */
-    const char *vfs;  /* of SQLite, for tests; NULL: its own */
-    uint32_t ops_max; /* FULL past that many under way */
+    const char *url;    /* sqlite:FILE */
+    const char *vfs;    /* of SQLite, for tests; NULL: its own */
+    uint32_t ops_max;   /* FULL past that many under way */
+    uint32_t batch_max; /* operations in one transaction, at most 1024; 0: 1024 */
 };
 
 struct store_counters {
