@@ -159,13 +159,19 @@ copy_element(const struct hr_chan *chan, void *to, const void *from)
 }
 
 static inline uint8_t *
-ring_slot(struct hr_chan *chan, uint32_t offset)
+ring_slot_of(struct hr_chan *chan, uint32_t offset, uint32_t element_size)
 {
     uint64_t index = (uint64_t) chan->first + offset;
     if (index >= chan->capacity) {
         index -= chan->capacity;
     }
-    return chan->ring + (size_t) index * chan->element_size;
+    return chan->ring + (size_t) index * element_size;
+}
+
+static inline uint8_t *
+ring_slot(struct hr_chan *chan, uint32_t offset)
+{
+    return ring_slot_of(chan, offset, chan->element_size);
 }
 
 static inline void
@@ -249,10 +255,24 @@ chan_recv_locked(struct hr_chan *chan, void *element, struct hr_fiber **ret_read
     return recv_locked(chan, element, ret_ready);
 }
 
-/* ---- waiting: entered with the lock held ---- */
+/* ---- waiting: entered with the lock held, leave the runtime ---- */
 
 static int
-wait_served(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
+waited(struct hr_fiber *self, const struct hr_chan *chan, void *receive_to, bool is_served)
+{
+    proc_leave_parks(self);
+    if (__builtin_expect(is_served, 1)) {
+        return 0;
+    }
+    if (receive_to != NULL) {
+        memset(receive_to, 0, chan->element_size);
+    }
+    return -EPIPE;
+}
+
+/* Under the background only a peer can end the wait.  One frame from here to the switch. */
+static __attribute__((noinline)) int
+wait_exclusive(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
     void *element, const char *reason)
 {
     struct chan_waiter waiter __attribute__((uninitialized));
@@ -260,26 +280,45 @@ wait_served(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queu
     waiter.element = element;
     waiter.winner = NULL;
     waiter.handle = 0;
-    if (self->ctx == &ctx_background) {
-        chan_enqueue(queue, &waiter);
-        park_wait_exclusive(self, &chan->lock, reason);
-        return waiter.is_served ? 0 : -EPIPE;
-    }
+    chan_enqueue(queue, &waiter);
+    park_wait_exclusive(self, &chan->lock, reason);
+    return waited(self, chan, queue == &chan->receivers ? element : NULL, waiter.is_served);
+}
+
+static __attribute__((noinline)) int
+wait_cancellable(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
+    void *element, const char *reason)
+{
+    struct chan_waiter waiter __attribute__((uninitialized));
     if (!park_begin(self, /* is_cancellable= */ true)) {
         lock_give(&chan->lock);
+        proc_leave_parks(self);
         return hr_ctx_err(self->ctx);
     }
+    waiter.fiber = self;
+    waiter.element = element;
+    waiter.winner = NULL;
     waiter.handle = park_handle(self);
     chan_enqueue(queue, &waiter);
     if (park_wait(self, &chan->lock, reason) == WOKEN_OK) {
-        return waiter.is_served ? 0 : -EPIPE;
+        void *receive_to = queue == &chan->receivers ? element : NULL;
+        return waited(self, chan, receive_to, waiter.is_served);
     }
     lock_take(&chan->lock);
     if (waiter.is_queued) {
         chan_dequeue(queue, &waiter);
     }
     lock_give(&chan->lock);
+    proc_leave_parks(self);
     return hr_ctx_err(self->ctx);
+}
+
+static inline int
+wait_served(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
+    void *element, const char *reason)
+{
+    return self->ctx == &ctx_background ? wait_exclusive(self, chan, queue, element, reason)
+                                        : wait_cancellable(self, chan, queue, element, reason);
 }
 
 /* A nil channel is never ready, as in Go. */
@@ -296,62 +335,192 @@ wait_for_ever(struct hr_fiber *self)
     return err;
 }
 
-int
-hr_chan_send(struct hr_chan *chan, const void *element)
+/* ---- send and receive ----
+ *
+ * hr_chan_send and hr_chan_recv do what happens nearly always, and only what needs no frame:
+ * all their calls are tail calls.  The _rest does anything, with the lock held; the _slow
+ * ones do anything at all.
+ */
+
+static __attribute__((noinline)) int
+leave_slow(struct hr_fiber *self)
 {
-    struct hr_fiber *self = fiber_self();
+    proc_leave_slow(self);
+    return 0;
+}
+
+static inline int
+leave_done(struct hr_fiber *self, struct thread *thread)
+{
+    if (__builtin_expect(atomic_load_explicit(&thread->preempt, memory_order_relaxed), 0)) {
+        return leave_slow(self);
+    }
+    atomic_store_explicit(&thread->in_rt, 0, memory_order_release);
+    return 0;
+}
+
+static __attribute__((noinline)) int
+ready_slow(struct hr_fiber *self, struct hr_fiber *ready)
+{
+    proc_ready_slow(self->thread, ready);
+    proc_leave_parks(self);
+    return 0;
+}
+
+/* Give the lock back with an exclusive waiter served. */
+static inline int
+done_with(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
+    struct chan_waiter *waiter)
+{
+    struct thread *thread = self->thread;
+    struct hr_fiber *ready = waiter->fiber;
+    queue->head = waiter->next;
+    if (waiter->next != NULL) {
+        waiter->next->prev = NULL;
+    } else {
+        queue->tail = NULL;
+    }
+    waiter->is_served = true;
+    lock_give(&chan->lock);
+    if (__builtin_expect(
+            atomic_load_explicit(&thread->proc->next, memory_order_relaxed) != NULL, 0)) {
+        return ready_slow(self, ready);
+    }
+    atomic_store_explicit(&thread->proc->next, ready, memory_order_relaxed);
+    return leave_done(self, thread);
+}
+
+static int
+done_rest(struct hr_fiber *self, struct hr_chan *chan, struct hr_fiber *ready)
+{
+    lock_give(&chan->lock);
+    if (ready != NULL) {
+        proc_ready(self->thread, ready);
+    }
+    proc_leave_parks(self);
+    return 0;
+}
+
+static __attribute__((noinline)) int
+send_rest(struct hr_fiber *self, struct hr_chan *chan, const void *element)
+{
+    struct hr_fiber *ready;
+    int err = send_locked(chan, element, &ready);
+    if (err == -EAGAIN) {
+        return wait_served(
+            self, chan, &chan->senders, (void *) (uintptr_t) element, "chan send");
+    }
+    done_rest(self, chan, ready);
+    return err;
+}
+
+static __attribute__((noinline)) int
+recv_rest(struct hr_fiber *self, struct hr_chan *chan, void *element)
+{
+    struct hr_fiber *ready;
+    int err = recv_locked(chan, element, &ready);
+    if (err == -EAGAIN) {
+        return wait_served(self, chan, &chan->receivers, element, "chan recv");
+    }
+    done_rest(self, chan, ready);
+    return err;
+}
+
+/* Lock chan, whatever it takes; or the error of the ctx. */
+static int
+lock_slow(struct hr_fiber *self, struct hr_chan *chan)
+{
     CHECK(self != NULL);
     if (chan == NULL) {
         return wait_for_ever(self);
     }
-    struct thread *thread = proc_enter(self);
+    proc_enter(self);
     int err = ctx_err(self->ctx);
-    if (__builtin_expect(err == 0, 1)) {
-        struct hr_fiber *ready;
-        lock_take(&chan->lock);
-        err = send_locked(chan, element, &ready);
-        if (err == -EAGAIN) {
-            err = wait_served(
-                self, chan, &chan->senders, (void *) (uintptr_t) element, "chan send");
-        } else {
-            lock_give(&chan->lock);
-            if (ready != NULL) {
-                proc_ready(thread, ready);
-            }
-        }
+    if (err != 0) {
+        proc_leave_parks(self);
+        return err;
     }
-    proc_leave_parks(self);
-    return err;
+    lock_take(&chan->lock);
+    return 0;
+}
+
+static __attribute__((noinline)) int
+send_slow(struct hr_fiber *self, struct hr_chan *chan, const void *element)
+{
+    int err = lock_slow(self, chan);
+    return err == 0 ? send_rest(self, chan, element) : err;
+}
+
+static __attribute__((noinline)) int
+recv_slow(struct hr_fiber *self, struct hr_chan *chan, void *element)
+{
+    int err = lock_slow(self, chan);
+    return err == 0 ? recv_rest(self, chan, element) : err;
+}
+
+/* Into the runtime and under the lock, if nothing is in the way. */
+static inline bool
+lock_fast(struct hr_fiber *self, struct hr_chan *chan)
+{
+    return self != NULL && chan != NULL && !proc_step_in(self->thread) &&
+           atomic_load_explicit(&self->ctx->cause, memory_order_acquire) == 0 &&
+           lock_try(&chan->lock);
+}
+
+int
+hr_chan_send(struct hr_chan *chan, const void *element)
+{
+    struct hr_fiber *self = fiber_self();
+    if (__builtin_expect(!lock_fast(self, chan), 0)) {
+        return send_slow(self, chan, element);
+    }
+    struct chan_waiter *receiver = chan->receivers.head;
+    if (__builtin_expect(chan->is_closed || chan->element_size != sizeof(uint64_t), 0)) {
+        return send_rest(self, chan, element);
+    }
+    if (receiver != NULL && receiver->handle == 0 && receiver->element != NULL) {
+        memcpy(receiver->element, element, sizeof(uint64_t));
+        return done_with(self, chan, &chan->receivers, receiver);
+    }
+    if (receiver == NULL && chan->count < chan->capacity) {
+        memcpy(ring_slot_of(chan, chan->count, sizeof(uint64_t)), element, sizeof(uint64_t));
+        chan->count++;
+        lock_give(&chan->lock);
+        return leave_done(self, self->thread);
+    }
+    if (receiver == NULL) {
+        return wait_served(
+            self, chan, &chan->senders, (void *) (uintptr_t) element, "chan send");
+    }
+    return send_rest(self, chan, element);
 }
 
 int
 hr_chan_recv(struct hr_chan *chan, void *element)
 {
     struct hr_fiber *self = fiber_self();
-    CHECK(self != NULL);
-    if (chan == NULL) {
-        return wait_for_ever(self);
+    if (__builtin_expect(!lock_fast(self, chan), 0)) {
+        return recv_slow(self, chan, element);
     }
-    struct thread *thread = proc_enter(self);
-    int err = ctx_err(self->ctx);
-    if (__builtin_expect(err == 0, 1)) {
-        struct hr_fiber *ready;
-        lock_take(&chan->lock);
-        err = recv_locked(chan, element, &ready);
-        if (err == -EAGAIN) {
-            err = wait_served(self, chan, &chan->receivers, element, "chan recv");
-            if (err == -EPIPE && element != NULL) {
-                memset(element, 0, chan->element_size);
-            }
-        } else {
-            lock_give(&chan->lock);
-            if (ready != NULL) {
-                proc_ready(thread, ready);
-            }
-        }
+    struct chan_waiter *sender = chan->senders.head;
+    if (__builtin_expect(chan->element_size != sizeof(uint64_t) || element == NULL, 0)) {
+        return recv_rest(self, chan, element);
     }
-    proc_leave_parks(self);
-    return err;
+    if (sender == NULL && chan->count > 0) {
+        memcpy(element, ring_slot_of(chan, 0, sizeof(uint64_t)), sizeof(uint64_t));
+        chan->first = chan->first + 1 < chan->capacity ? chan->first + 1 : 0;
+        chan->count--;
+        lock_give(&chan->lock);
+        return leave_done(self, self->thread);
+    }
+    if (sender != NULL && sender->handle == 0 && chan->count == 0) {
+        memcpy(element, sender->element, sizeof(uint64_t));
+        return done_with(self, chan, &chan->senders, sender);
+    }
+    if (sender == NULL && !chan->is_closed) {
+        return wait_served(self, chan, &chan->receivers, element, "chan recv");
+    }
+    return recv_rest(self, chan, element);
 }
 
 int

@@ -30,18 +30,19 @@ struct hr_fiber {
     void *sp;              /* while it does not run */
     struct thread *thread; /* FI3 */
     struct stack_top *stack;
-    _Atomic uint64_t wake; /* see park.h; its sequence survives reuse */
+    _Atomic uint64_t wake;      /* see park.h; its sequence survives reuse */
+    struct hr_ctx *ctx;         /* a reference, except to the background */
+    const char *_Atomic reason; /* why it waits; NULL: it runs or could */
+    _Atomic int64_t since_ns;   /* when that began, coarsely */
+
+    /* The second line: not touched by a park on a channel. */
     hr_fn *fn;
     void *arg;
-    struct hr_ctx *ctx; /* a reference, except to the background */
-
     const char *name;
     const void *born;          /* the call of hr_go */
     struct hr_fiber *ctx_next; /* guard: the ctx's lock */
     struct hr_fiber **ctx_link;
-    _Atomic uint64_t done;      /* a wait word (park.h): set at the end */
-    const char *_Atomic reason; /* why it waits; NULL: it runs or could */
-    _Atomic int64_t since_ns;   /* when that began, coarsely */
+    _Atomic uint64_t done; /* a wait word (park.h): set at the end */
     _Atomic uint32_t flags;
     uint32_t index;
 };

@@ -102,26 +102,10 @@ commit_locks(struct thread *thread, struct hr_fiber *fiber, void *arg)
     }
 }
 
-static void
-commit_exclusive(struct thread *thread, struct hr_fiber *fiber, void *arg)
-{
-    (void) thread;
-    (void) fiber;
-    lock_give(arg);
-}
-
-static void
-tell_why(struct hr_fiber *self, const char *reason)
-{
-    atomic_store_explicit(&self->since_ns,
-        atomic_load_explicit(&sched.coarse_ns, memory_order_relaxed), memory_order_relaxed);
-    atomic_store_explicit(&self->reason, reason, memory_order_relaxed);
-}
-
 static enum woken
 wait_with(struct hr_fiber *self, commit_fn *commit, void *arg, const char *reason)
 {
-    tell_why(self, reason);
+    park_tell_why(self, reason);
     proc_switch_away(self, commit, arg);
     atomic_store_explicit(&self->reason, NULL, memory_order_relaxed);
     uint64_t word = atomic_load_explicit(&self->wake, memory_order_acquire);
@@ -141,14 +125,6 @@ enum woken
 park_wait_locks(struct hr_fiber *self, const struct park_locks *locks, const char *reason)
 {
     return wait_with(self, commit_locks, (void *) (uintptr_t) locks, reason);
-}
-
-void
-park_wait_exclusive(struct hr_fiber *self, struct lock *lock, const char *reason)
-{
-    tell_why(self, reason);
-    proc_switch_away(self, commit_exclusive, lock);
-    atomic_store_explicit(&self->reason, NULL, memory_order_relaxed);
 }
 
 uint64_t

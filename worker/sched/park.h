@@ -33,6 +33,7 @@
 #ifndef WORKER_SCHED_PARK_H
 #define WORKER_SCHED_PARK_H
 
+#include "worker/sched/dispatch.h"
 #include "worker/sched/fiber.h"
 #include "worker/sched/proc.h"
 #include "worker/sched/timer.h"
@@ -59,8 +60,24 @@ bool park_abandon(struct hr_fiber *self);
 /* Switch away, and return how the wait ended.  lock may be NULL: given back when we are off
  * the stack. */
 enum woken park_wait(struct hr_fiber *self, struct lock *lock, const char *reason);
+static inline void
+park_tell_why(struct hr_fiber *self, const char *reason)
+{
+    atomic_store_explicit(&self->since_ns,
+        atomic_load_explicit(&sched.coarse_ns, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(&self->reason, reason, memory_order_relaxed);
+}
+
 /* The same for an exclusive wait: no park_begin, no word. */
-void park_wait_exclusive(struct hr_fiber *self, struct lock *lock, const char *reason);
+static inline __attribute__((always_inline)) void
+park_wait_exclusive(struct hr_fiber *self, struct lock *lock, const char *reason)
+{
+    struct thread *thread = self->thread;
+    park_tell_why(self, reason);
+    thread->commit_lock = lock;
+    dispatch_away(self, thread);
+    atomic_store_explicit(&self->reason, NULL, memory_order_relaxed);
+}
 
 /* Several locks, given back when we are off the stack. */
 struct park_locks {

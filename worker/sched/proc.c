@@ -6,10 +6,10 @@
 
 #include "common/pure/check.h"
 #include "worker/sched/ctx.h"
+#include "worker/sched/dispatch.h"
 #include "worker/sched/idle.h"
 #include "worker/sched/netpoll.h"
 #include "worker/sched/park.h"
-#include "worker/sched/switch.h"
 #include "worker/sched/ticks.h"
 
 #include <errno.h>
@@ -157,46 +157,15 @@ take_local(struct proc *proc)
     return fiber;
 }
 
-/* NULL: go to the thread's own stack and look further. */
-static inline struct hr_fiber *
-pick_local(struct thread *thread)
+/* Nobody is next, or it is a fair turn.  NULL: look further on the thread's own stack. */
+struct hr_fiber *
+proc_pick_slow(struct thread *thread, uint32_t turns)
 {
-    struct proc *proc = thread->proc;
-    uint32_t turns = atomic_load_explicit(&proc->turns, memory_order_relaxed) + 1;
-    atomic_store_explicit(&proc->turns, turns, memory_order_relaxed);
     if (turns % PROC_FAIR_TURNS == 0) {
         thread->is_fair_turn = true;
         return NULL;
     }
-    return take_local(proc);
-}
-
-/* Make ready to run on this thread.  false: it has no stack, and must wait for one. */
-static inline bool
-prepare(struct thread *thread, struct hr_fiber *fiber)
-{
-    if (fiber->stack == NULL && !fiber_bind(thread, fiber)) {
-        proc_push_shared(fiber);
-        return false;
-    }
-    fiber->thread = thread;
-    return true;
-}
-
-static inline __attribute__((always_inline)) void
-switch_from(struct hr_fiber *self, struct thread *thread, struct hr_fiber *to)
-{
-    atomic_store_explicit(&thread->running, to, memory_order_relaxed);
-    struct annotate *from = &self->stack->annotate;
-    if (to != NULL) {
-        annotate_leave(from, &to->stack->annotate, /* is_dying= */ false);
-        switch_stacks(&self->sp, to->sp);
-    } else {
-        annotate_leave(from, &thread->annotate, /* is_dying= */ false);
-        switch_stacks(&self->sp, thread->sp);
-    }
-    annotate_enter(from->asan_fake);
-    proc_arrived(self->thread); /* another thread, perhaps */
+    return take_local(thread->proc);
 }
 
 void
@@ -206,11 +175,7 @@ proc_switch_away(struct hr_fiber *self, commit_fn *commit, void *arg)
     thread->commit = commit;
     thread->commit_fiber = self;
     thread->commit_arg = arg;
-    struct hr_fiber *to = pick_local(thread);
-    if (to != NULL && !prepare(thread, to)) {
-        to = NULL;
-    }
-    switch_from(self, thread, to);
+    dispatch_away(self, thread);
 }
 
 void
@@ -220,16 +185,16 @@ proc_switch_to(struct hr_fiber *self, struct hr_fiber *to, commit_fn *commit, vo
     thread->commit = commit;
     thread->commit_fiber = self;
     thread->commit_arg = arg;
-    if (!prepare(thread, to)) {
+    if (!dispatch_prepare(thread, to)) {
         to = NULL;
     }
-    switch_from(self, thread, to);
+    dispatch_switch(self, thread, to);
 }
 
 struct hr_fiber *
 proc_next_on_end(struct thread *thread)
 {
-    return pick_local(thread);
+    return dispatch_pick(thread);
 }
 
 static void
@@ -314,7 +279,7 @@ proc_enter_slow(struct hr_fiber *self)
     thread->commit = commit_unowned;
     thread->commit_fiber = self;
     thread->commit_arg = NULL;
-    switch_from(self, thread, NULL);
+    dispatch_switch(self, thread, NULL);
     return self->thread;
 }
 
@@ -476,7 +441,7 @@ execute(struct thread *thread, struct hr_fiber *fiber)
             idle_wake_one(); /* there is more: the next searcher */
         }
     }
-    if (!prepare(thread, fiber)) {
+    if (!dispatch_prepare(thread, fiber)) {
         return;
     }
     atomic_store_explicit(&thread->running, fiber, memory_order_relaxed);

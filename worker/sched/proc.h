@@ -72,7 +72,9 @@ struct thread {
     _Atomic uint32_t is_blocking; /* in a region that says that it blocks */
     struct proc *proc;
     struct hr_fiber *_Atomic running;
-    commit_fn *commit; /* what the fiber that left still has to do */
+    /* What the fiber that left still has to do: at most one of these. */
+    struct lock *commit_lock; /* give it back */
+    commit_fn *commit;
     struct hr_fiber *commit_fiber;
     void *commit_arg;
     void *sp; /* of the thread's own stack, while a fiber runs */
@@ -159,6 +161,8 @@ void proc_push_shared(struct hr_fiber *fiber);
 
 /* ---- switching, from inside the runtime ---- */
 
+/* The rest of dispatch_pick. */
+struct hr_fiber *proc_pick_slow(struct thread *thread, uint32_t turns);
 /* Leave the running fiber: pick another, switch, and have commit(fiber, arg) run there.
  * Returns when the fiber is switched to again. */
 void proc_switch_away(struct hr_fiber *self, commit_fn *commit, void *arg);
@@ -173,8 +177,12 @@ proc_switch_last(struct thread *thread, struct hr_fiber *next, struct stack_top 
 static inline void
 proc_arrived(struct thread *thread)
 {
+    struct lock *lock = thread->commit_lock;
     commit_fn *commit = thread->commit;
-    if (commit != NULL) {
+    if (lock != NULL) {
+        thread->commit_lock = NULL;
+        lock_give(lock);
+    } else if (commit != NULL) {
         thread->commit = NULL;
         commit(thread, thread->commit_fiber, thread->commit_arg);
     }
