@@ -50,14 +50,6 @@ _Static_assert(sizeof(struct hr_fiber) == 128, "two cache lines: a million idle 
 
 extern struct slab fiber_pool;
 
-/* The running fiber; NULL on a thread's own stack. */
-static inline struct hr_fiber *
-fiber_self(void)
-{
-    struct stack_top *top = stack_of((uintptr_t) __builtin_frame_address(0));
-    return top != NULL ? top->fiber : NULL;
-}
-
 /* Give a fiber that never ran its stack.  false: no stack is left. */
 bool fiber_bind(struct thread *thread, struct hr_fiber *fiber);
 /* Only switch_entry() calls it. */

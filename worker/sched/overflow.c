@@ -33,8 +33,7 @@ on_fault(int number, siginfo_t *info, void *context)
         int size = snprintf(line, sizeof line,
             "hedgerow: stack overflow in fiber %" PRIu32 " '%s' (started at %p, stack of %zu "
             "bytes)\n",
-            fiber->index, fiber->name != NULL ? fiber->name : "?", fiber->born,
-            top->annotate.size);
+            fiber->index, fiber->name != NULL ? fiber->name : "?", fiber->born, stack_size());
         if (size > 0) {
             ssize_t written = write(STDERR_FILENO, line, (size_t) size);
             (void) written;

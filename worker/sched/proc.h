@@ -7,7 +7,7 @@
  * on every 64th turn, does it go to the thread's own stack, where the scheduler looks
  * further (proc_find): timers, the shared queue, the network, other procs.
  *
- *   entering the runtime   self = fiber by stack address; thread = self->thread
+ *   entering the runtime   thread = proc_here(); self = thread->running
  *                          thread->in_rt = 1; is our proc lost? then get another
  *   leaving it             thread->in_rt = 0
  *
@@ -129,8 +129,43 @@ void proc_thread_loop(struct thread *thread);
 /* Fire the due timers of a proc, ours or another's; what they wake comes to ours. */
 void proc_run_timers(struct thread *thread, struct proc *proc, int64_t now);
 
-/* The thread of the runtime that we are on, NULL on others.  Slow, for rare paths. */
-struct thread *proc_thread_self(void);
+/* Only through proc_here(). */
+extern _Thread_local struct thread *proc_here_tls __attribute__((tls_model("initial-exec")));
+
+/* The thread of the runtime that we are on, NULL on others.  In assembly, and volatile: a
+ * compiler keeps the address of a thread_local across a switch, and none to a register that
+ * it does not know. */
+static inline struct thread *
+proc_here(void)
+{
+    struct thread *thread;
+#if defined(__x86_64__)
+    __asm__ volatile("movq proc_here_tls@gottpoff(%%rip), %0\n\t"
+                     "movq %%fs:(%0), %0"
+                     : "=r"(thread)
+                     :
+                     : "memory");
+#elif defined(__aarch64__)
+    uintptr_t offset;
+    __asm__ volatile("adrp %1, :gottprel:proc_here_tls\n\t"
+                     "ldr %1, [%1, :gottprel_lo12:proc_here_tls]\n\t"
+                     "mrs %0, tpidr_el0\n\t"
+                     "ldr %0, [%0, %1]"
+                     : "=&r"(thread), "=&r"(offset)
+                     :
+                     : "memory");
+#endif
+    return thread;
+}
+
+/* The running fiber; NULL on a thread's own stack. */
+static inline struct hr_fiber *
+fiber_self(void)
+{
+    struct thread *thread = proc_here();
+    return thread != NULL ? atomic_load_explicit(&thread->running, memory_order_relaxed) : NULL;
+}
+
 /* Names the kernel's thread.  Not pthread_self(): that is declared const, so a compiler may
  * keep its value across a switch. */
 uintptr_t proc_os_thread(void);

@@ -30,15 +30,7 @@ enum {
 
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Only rare paths ask, and never keep the answer over a switch. */
-static _Thread_local struct thread *thread_self;
-
-__attribute__((noinline)) struct thread *
-proc_thread_self(void)
-{
-    __asm__ volatile("");
-    return thread_self;
-}
+_Thread_local struct thread *proc_here_tls;
 
 __attribute__((noinline)) uintptr_t
 proc_os_thread(void)
@@ -83,7 +75,7 @@ static void *
 thread_main(void *arg)
 {
     struct thread *thread = arg;
-    thread_self = thread;
+    proc_here_tls = thread;
     runtime_signals_block();
     annotate_own_stack(thread);
     overflow_thread_enter(thread);
@@ -202,12 +194,6 @@ procs_init(uint32_t procs_count)
     return true;
 }
 
-static uint32_t
-next_power_of_two(uint32_t n)
-{
-    return n <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(n - 1));
-}
-
 /* Address space may be short (ulimit -v): take less of it then, down to a floor. */
 static bool
 memory_init(uint32_t stack_size, uint32_t fibers_count, uint32_t procs_count)
@@ -265,7 +251,7 @@ runtime_new(const struct hr_options *options)
         fibers_count > FIBERS_COUNT) {
         return -EINVAL;
     }
-    stack_size = stack_size < STACK_SIZE_MIN ? STACK_SIZE_MIN : next_power_of_two(stack_size);
+    stack_size = stack_size < STACK_SIZE_MIN ? STACK_SIZE_MIN : stack_size;
     stack_size *= ANNOTATE_ANY ? SANITIZED_STACK_FACTOR : 1;
 
     if (!procs_init(procs_count) || !memory_init(stack_size, fibers_count, procs_count)) {

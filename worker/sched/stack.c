@@ -18,12 +18,17 @@
 #define CANARY UINT64_C(0x9e3779b97f4a7c15)
 
 enum {
-    COLOURS_COUNT = 16, /* equal offsets on all stacks would share one cache set */
+    COLOURS_COUNT = 32, /* half of the first page is left for frames */
     COLOUR_SIZE = 64,
     MPROTECT_COUNT_MAX = 12000 /* two mappings each, of the kernel's usual 65530 */
 };
 
-struct stack_window stack_window;
+/* Read-only between stack_window_init and _fini. */
+static struct {
+    uintptr_t base;
+    size_t size; /* 0: no runtime, so no address is inside */
+    size_t slot_size;
+} window;
 
 static struct {
     struct lock lock; /* guards free and carved_count */
@@ -33,8 +38,6 @@ static struct {
     uint32_t mprotects_count;
     size_t page_size;
     enum stack_guard guard;
-    void *mapping;
-    size_t mapping_size;
 } shared;
 
 static enum stack_guard
@@ -47,44 +50,62 @@ guard_probe(void *page, size_t page_size)
 }
 
 bool
-stack_window_init(size_t slot_size, uint32_t slots_count)
+stack_window_init(size_t stack_size, uint32_t slots_count)
 {
-    CHECK((slot_size & (slot_size - 1)) == 0);
-    CHECK(slot_size >= STACK_SIZE_MIN);
+    CHECK(stack_size >= STACK_SIZE_MIN);
 
+    size_t page_size = (size_t) sysconf(_SC_PAGESIZE);
+    size_t pages_count = (stack_size + page_size - 1) / page_size + 1; /* one is the guard */
+    size_t slot_size = (pages_count | 1) * page_size;
     size_t size = slot_size * slots_count;
-    void *mapping = mmap(NULL, size + slot_size, PROT_READ | PROT_WRITE,
+    void *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (mapping == MAP_FAILED) {
         return false;
     }
     /* A huge page would make every parked fiber cost 2 MiB. */
-    (void) madvise(mapping, size + slot_size, MADV_NOHUGEPAGE);
+    (void) madvise(mapping, size, MADV_NOHUGEPAGE);
 
     memset(&shared, 0, sizeof shared);
-    shared.mapping = mapping;
-    shared.mapping_size = size + slot_size;
     shared.slots_count = slots_count;
-    shared.page_size = (size_t) sysconf(_SC_PAGESIZE);
-    uintptr_t base = ((uintptr_t) mapping + slot_size - 1) & ~(uintptr_t) (slot_size - 1);
-    shared.guard = guard_probe((void *) base, shared.page_size);
-    stack_window.base = base;
-    stack_window.slot_size = slot_size;
-    stack_window.size = size;
+    shared.page_size = page_size;
+    shared.guard = guard_probe(mapping, page_size);
+    window.base = (uintptr_t) mapping;
+    window.slot_size = slot_size;
+    window.size = size;
     return true;
 }
 
 static struct stack_top *
 slot_top(uint32_t slot_index)
 {
-    uintptr_t end = stack_window.base + ((uintptr_t) slot_index + 1) * stack_window.slot_size;
+    uintptr_t end = window.base + ((uintptr_t) slot_index + 1) * window.slot_size;
+    end -= (uintptr_t) (slot_index % COLOURS_COUNT) * COLOUR_SIZE;
     return (struct stack_top *) (end - sizeof(struct stack_top));
+}
+
+static uint32_t
+slot_of(uintptr_t address)
+{
+    return (uint32_t) ((address - window.base) / window.slot_size);
+}
+
+struct stack_top *
+stack_of(uintptr_t address)
+{
+    return address - window.base < window.size ? slot_top(slot_of(address)) : NULL;
+}
+
+size_t
+stack_size(void)
+{
+    return window.slot_size - shared.page_size;
 }
 
 static uintptr_t
 slot_bottom(uint32_t slot_index)
 {
-    return stack_window.base + (uintptr_t) slot_index * stack_window.slot_size;
+    return window.base + (uintptr_t) slot_index * window.slot_size;
 }
 
 void
@@ -102,10 +123,10 @@ stack_window_fini(void)
         annotate_reuse(&slot_top(i)->annotate);
     }
 #endif
-    if (shared.mapping != NULL) {
-        munmap(shared.mapping, shared.mapping_size);
+    if (window.size != 0) {
+        munmap((void *) window.base, window.size);
     }
-    stack_window = (struct stack_window){ 0 };
+    memset(&window, 0, sizeof window);
     memset(&shared, 0, sizeof shared);
 }
 
@@ -122,7 +143,7 @@ stack_of_guard(uintptr_t address)
     if (top == NULL) {
         return NULL;
     }
-    uint32_t slot_index = (uint32_t) ((address - stack_window.base) / stack_window.slot_size);
+    uint32_t slot_index = slot_of(address);
     if (slot_index >= shared.carved_count ||
         address - slot_bottom(slot_index) >= shared.page_size) {
         return NULL;
@@ -150,7 +171,7 @@ slot_carve(uint32_t slot_index)
         *(uint64_t *) bottom = CANARY;
     }
     top->annotate.bottom = (const void *) (bottom + shared.page_size);
-    top->annotate.size = stack_window.slot_size - shared.page_size;
+    top->annotate.size = stack_size();
     return top;
 }
 
@@ -204,9 +225,7 @@ stack_frame_init(struct stack_top *top)
         top->annotate.tsan_fiber = __tsan_create_fiber(0);
     }
 #endif
-    uintptr_t start = (uintptr_t) top & ~(uintptr_t) 15;
-    start -= (uintptr_t) (top->slot_index % COLOURS_COUNT) * COLOUR_SIZE;
-    uintptr_t *frame = (uintptr_t *) start - SWITCH_FRAME_WORDS;
+    uintptr_t *frame = (uintptr_t *) ((uintptr_t) top & ~(uintptr_t) 15) - SWITCH_FRAME_WORDS;
     memset(frame, 0, SWITCH_FRAME_WORDS * sizeof *frame);
     frame[SWITCH_FRAME_ENTRY] = (uintptr_t) switch_entry;
     return frame;
