@@ -79,21 +79,41 @@ refusal_of(job_id_t job, enum submit_refusal why, struct core_command *ret_refus
         .refuse = { .why = why, .retry_after = duration_s(1) } };
 }
 
+/* What each who waits for an INSERT that came to nothing is told. */
+struct verdict {
+    err_t err;
+    job_id_t known; /* with EXISTS: the job that the key had made; the own id: a known id */
+    bool is_other_request;
+};
+
+static void
+tell_insert(
+    struct durable *durable, job_id_t job, api_ticket_t ticket, const struct verdict *verdict)
+{
+    struct api *api = durable->shell->api;
+    bool is_known = verdict->err == ERR_EXISTS;
+    if (is_known && !id_equal(verdict->known, job)) {
+        api_replayed(api, ticket, verdict->known, verdict->is_other_request);
+        return;
+    }
+    struct core_command refuse;
+    refusal_of(job, is_known ? SUBMIT_DUPLICATE_ID : SUBMIT_NOT_STORED, &refuse);
+    durable->counters.refused_count++;
+    api_refused(api, ticket, &refuse);
+}
+
 /* Not on disk: whoever waits for it is told, and nothing is left of it. */
 static void
-insert_failed(struct durable *durable, struct durable_job *job, err_t err)
+insert_failed(struct durable *durable, struct durable_job *job, const struct verdict *verdict)
 {
     struct shell *shell = durable->shell;
     struct entry *entry = ledger_find(shell->ledger, job->id);
     CHECK(entry != NULL); /* U1 */
-    struct core_command refuse;
-    refusal_of(job->id, err == ERR_EXISTS ? SUBMIT_DUPLICATE_ID : SUBMIT_NOT_STORED, &refuse);
-    durable->counters.refused_count++;
     api_forget_key(shell->api, job->id);
-    api_refused(shell->api, job->tell_accepted, &refuse);
+    tell_insert(durable, job->id, job->tell_accepted, verdict);
     api_ticket_t ticket; /* the submitter's, and of those who brought the same key */
     while ((ticket = ledger_next_waiter(shell->ledger, entry)) != 0) {
-        api_refused(shell->api, ticket, &refuse);
+        tell_insert(durable, job->id, ticket, verdict);
     }
     job_id_t id = job->id;
     durable_give(durable, job);
@@ -107,12 +127,14 @@ on_inserted(void *user, struct store_op *op)
     struct durable_job *job = durable_find(durable, op->job.id);
     CHECK(job != NULL);
     CHECK(job->step == DURABLE_INSERTING);
-    err_t err = op->err;
+    const struct verdict verdict = {
+        .err = op->err, .known = op->known, .is_other_request = op->is_other_request
+    };
     job->fence = op->job.fence;
     store_op_free(durable->store, op);
     durable->writes_count--;
-    if (err != ERR_OK) {
-        insert_failed(durable, job, err);
+    if (verdict.err != ERR_OK) {
+        insert_failed(durable, job, &verdict);
         return;
     }
     durable->counters.accepted_count++;
@@ -126,8 +148,17 @@ on_inserted(void *user, struct store_op *op)
     api_accepted(durable->shell->api, accepted, id);
 }
 
+static void
+set_key(struct store_op *op, const struct keys_claim *claim)
+{
+    _Static_assert(sizeof claim->fingerprint == sizeof op->fingerprint, "SHA-256 both");
+    id_to_text(claim->name, op->key);
+    memcpy(op->fingerprint, claim->fingerprint, sizeof op->fingerprint);
+}
+
 static err_t
-insert(struct durable *durable, const struct durable_job *job, const struct entry *entry)
+insert(struct durable *durable, const struct durable_job *job, const struct entry *entry,
+    const struct keys_claim *claim)
 {
     struct store_op *op;
     err_t err = store_op_new(durable->store, STORE_INSERT, &op);
@@ -149,6 +180,9 @@ insert(struct durable *durable, const struct durable_job *job, const struct entr
     if (err != ERR_OK) {
         store_op_free(durable->store, op);
         return err;
+    }
+    if (claim != NULL) {
+        set_key(op, claim);
     }
     op->on_done = on_inserted;
     op->user = durable;
@@ -207,7 +241,7 @@ durable_submit(struct durable *durable, struct entry *entry, const struct api_su
     job->policy = submit->policy;
     job->input_size = submit->input_size;
     job->tell_accepted = tell_accepted;
-    if (insert(durable, job, entry) != ERR_OK) {
+    if (insert(durable, job, entry, submit->claim) != ERR_OK) {
         durable_give(durable, job);
         durable->counters.refused_count++;
         refusal_of(entry->id, SUBMIT_FULL, ret_refuse);

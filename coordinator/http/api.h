@@ -21,6 +21,7 @@
 #include "common/edge/loop.h"
 #include "common/pure/slice.h"
 #include "coordinator/core/core.h"
+#include "coordinator/http/keys.h"
 
 struct api;
 
@@ -39,8 +40,9 @@ struct api_submit {
     bool detach;              /* the job outlives its client */
     bool is_durable;          /* it outlives the process: acknowledged when it is on disk */
     bool is_async;            /* answered by api_accepted, not when it is over */
-    uint64_t run_at_unix_ms;  /* not before; 0: at once */
-    uint8_t *input;           /* malloc'd; may be NULL when empty */
+    const struct keys_claim *claim; /* of its Idempotency-Key, borrowed; NULL: none */
+    uint64_t run_at_unix_ms;        /* not before; 0: at once */
+    uint8_t *input;                 /* malloc'd; may be NULL when empty */
     uint32_t input_size;
 };
 
@@ -155,6 +157,8 @@ bool api_is_idle(const struct api *api);
 void api_answer(struct api *api, api_ticket_t ticket, job_id_t job);
 /* It was taken, and nobody waits for its end. */
 void api_accepted(struct api *api, api_ticket_t ticket, job_id_t job);
+/* Its Idempotency-Key had made a job before this process began. */
+void api_replayed(struct api *api, api_ticket_t ticket, job_id_t job, bool is_other_request);
 /* It was not taken after all. */
 void api_refused(struct api *api, api_ticket_t ticket, const struct core_command *refuse);
 /* The job was not taken after all: its Idempotency-Key is free again. */

@@ -87,6 +87,7 @@ answer_result(struct conn *conn, const struct api_record *record)
     reply_send(conn, &(struct reply){ .status = 200,
                          .content_type = record->result.content_type,
                          .body = { (const char *) record->result.bytes, record->result.size },
+                         .job_id = record->job,
                          .is_result = true });
 }
 

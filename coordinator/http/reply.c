@@ -134,12 +134,18 @@ date_of(struct api *api)
 }
 
 static void
-put_job(struct head *head, const struct job_view *job)
+put_job_id(struct head *head, job_id_t job)
 {
     char id[ID_TEXT_SIZE];
-    id_to_text(job->id, id);
+    id_to_text(job, id);
     put(head, SLICE("\r\nX-Job-Id: "));
     put(head, (struct slice){ id, ID_TEXT_SIZE - 1 });
+}
+
+static void
+put_job(struct head *head, const struct job_view *job)
+{
+    put_job_id(head, job->id);
     put(head, SLICE("\r\nX-Job-Attempts: "));
     put_u64(head, job->attempts_count);
     if (job->winner > 0) {
@@ -212,6 +218,9 @@ reply_send(struct conn *conn, const struct reply *reply)
     put(&head, SLICE("\r\nContent-Length: "));
     put_u64(&head, reply->body.size);
     put_connection(&head, conn);
+    if (!id_is_none(reply->job_id)) {
+        put_job_id(&head, reply->job_id);
+    }
     if (reply->job != NULL) {
         put_job(&head, reply->job);
         put_preference(&head, &conn->prefer, reply->is_accepted);

@@ -278,6 +278,7 @@ struct reply {
     const char *content_type;
     struct slice body;
     const struct job_view *job; /* the X-Job headers; NULL */
+    job_id_t job_id;            /* X-Job-Id alone; none */
     duration_t retry_after;     /* zero: no header */
     const char *allow;          /* NULL */
     bool is_result;             /* bytes of a handler's: no browser may run them */

@@ -251,28 +251,19 @@ replay_outlived(struct conn *conn, job_id_t job)
         &(struct api_recall){ .what = is_bytes ? RECALL_RESULT : RECALL_JOB, .job = job });
 }
 
-/* true: the key is known, and the request is answered, or waits for the key's job. */
-static bool
-replay(const struct wish *wish, struct conn *conn)
+/* Answer the request, or let it wait, with the job that its key has made before. */
+static void
+replay_job(struct conn *conn, job_id_t job, bool is_async)
 {
     struct api *api = conn->api;
-    job_id_t job;
     struct job_view view;
-    enum keys_verdict verdict = keys_look(api->keys, clock_now(), &wish->claim, &job);
-    if (verdict == KEYS_NEW) {
-        return false;
-    }
-    if (verdict == KEYS_OTHER) {
-        reply_key_reused(conn, job);
-        return true;
-    }
     conn->is_replayed = true;
     if (!api->backend.job(api->backend.shell, job, &view)) {
         replay_outlived(conn, job);
-    } else if (wish->is_async && !api->backend.is_promised(api->backend.shell, job)) {
+    } else if (is_async && !api->backend.is_promised(api->backend.shell, job)) {
         conn->is_replayed = false;
         reply_key_in_flight(conn, job);
-    } else if (wish->is_async) {
+    } else if (is_async) {
         reply_accepted(conn, job);
     } else if (view.state > JOB_RUNNING) {
         reply_job(conn, &view, conn->form);
@@ -281,7 +272,36 @@ replay(const struct wish *wish, struct conn *conn)
         wait_for_job(
             conn, job, conn->form, is_short ? duration_s(conn->prefer.wait_s) : DURATION_ZERO);
     }
-    return true;
+}
+
+/* true: the key is known, and the request is answered, or waits for the key's job. */
+static bool
+replay(const struct wish *wish, struct conn *conn)
+{
+    job_id_t job;
+    enum keys_verdict verdict = keys_look(conn->api->keys, clock_now(), &wish->claim, &job);
+    if (verdict == KEYS_OTHER) {
+        reply_key_reused(conn, job);
+    } else if (verdict == KEYS_SAME) {
+        replay_job(conn, job, wish->is_async);
+    }
+    return verdict != KEYS_NEW;
+}
+
+void
+api_replayed(struct api *api, api_ticket_t ticket, job_id_t job, bool is_other_request)
+{
+    struct conn *conn = api_take_waiting(api, ticket);
+    if (conn == NULL) {
+        return;
+    }
+    if (is_other_request) {
+        reply_key_reused(conn, job);
+    } else {
+        bool is_async = conn->prefer.respond_async && !conn->prefer.has_wait;
+        replay_job(conn, job, is_async);
+    }
+    conn_process(conn);
 }
 
 void
@@ -300,6 +320,7 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
     /* Its client comes back for it, whatever else it says, and must not see it die with us. */
     submit->detach = submit->detach || conn->prefer.respond_async;
     submit->is_async = wish->is_async;
+    submit->claim = wish->has_key ? &wish->claim : NULL;
     if (!wish->is_durability_set) {
         submit->is_durable =
             conn->prefer.respond_async && api->backend.has_store(api->backend.shell);

@@ -185,7 +185,7 @@ find_key(struct engine *engine, struct store_op *op)
         op->err = ERR_EXISTS;
         op->is_other_request =
             size != STORE_FINGERPRINT_SIZE || memcmp(fingerprint, op->fingerprint, size) != 0;
-        read_id(find, 1, &op->job.id);
+        read_id(find, 1, &op->known);
         statement_reset(find);
     }
     return err;
@@ -225,6 +225,7 @@ apply_insert(struct engine *engine, struct store_op *op)
     err_t err = run_change(engine, insert, &op->err);
     if (err != ERR_OK || op->err != ERR_OK) {
         op->err = ERR_EXISTS;
+        op->known = job->id;
         return err;
     }
     op->job.fence = 1;

@@ -80,7 +80,7 @@ struct store_job {
 };
 
 enum store_op_kind {
-    STORE_INSERT,  /* job, key; EXISTS: the id or the key is known (job.id is then the key's) */
+    STORE_INSERT,  /* job, key; EXISTS: the id or the key is known (known is then whose) */
     STORE_START,   /* job.id, job.fence; NOT_FOUND unless WAITING under that fence */
     STORE_FINISH,  /* job.id, job.fence and all that an ENDED one has; NOT_FOUND as above */
     STORE_READ,    /* job.id; wants_input, wants_result */
@@ -96,6 +96,7 @@ struct store_op {
     struct store_job job;
     char key[STORE_KEY_SIZE_MAX]; /* INSERT: Idempotency-Key with its scope, "" for none */
     uint8_t fingerprint[STORE_FINGERPRINT_SIZE]; /* of the request that key came with */
+    job_id_t known;                              /* EXISTS: the key's job, or the id itself */
     bool is_other_request; /* EXISTS by a key that came with another fingerprint */
     bool wants_input;
     bool wants_result;

@@ -43,6 +43,14 @@ once=$(id_of "$(async once 'idempotent=false' '')")
 wait_until "one runs" 10 state_is "$running" RUNNING
 wait_until "the one that must not run twice has begun" 10 test -s "$runs"
 
+keyed() { # KEY INPUT: the status; the answer is in $FOLDER/keyed
+    curl -sS --max-time 20 -i -H 'Prefer: respond-async' -H "Idempotency-Key: $1" \
+        --data-binary "$2" "$HTTP/v1/handlers/echo:invoke" >"$FOLDER/keyed"
+    sed -n '1s/.* \([0-9]*\) .*/\1/p' "$FOLDER/keyed"
+}
+expect "a submit with a key" 202 "$(keyed order-1 one)"
+by_key=$(id_of "$(cat "$FOLDER/keyed")")
+
 step "after kill -9"
 crash coordinator
 start_coordinator --store-url="$db"
@@ -50,6 +58,12 @@ wait_workers 2
 expect "the list is the same" "$document" \
     "$(get "/v1/jobs?source=store&handler=sha256&state=SUCCEEDED")"
 expect "the result is there" "$(printf hello | sha256sum)" "$(get "/v1/jobs/$ended/result")"
+wait_until "the keyed one ends" 15 state_is "$by_key" SUCCEEDED
+keyed order-1 one >/dev/null
+expect "the key still means the same job" "$by_key" \
+    "$(sed -n 's/^X-Job-Id: \([0-9a-f-]*\).*/\1/p' "$FOLDER/keyed" | head -n 1)$(
+    grep -q "$by_key" "$FOLDER/keyed" || echo ' not named')"
+expect "the key with another request" 422 "$(keyed order-1 two)"
 expect "what was cancelled stays so" CANCELLED "$(state_of "$never")"
 wait_until "what ran runs again, and ends" 15 state_is "$running" SUCCEEDED
 wait_until "what waited for its time ends" 25 state_is "$waiting" SUCCEEDED
