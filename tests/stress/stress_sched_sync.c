@@ -104,6 +104,7 @@ sync_mutex_is_left_alone_after_unlock(void)
 
 struct flock {
     struct hr_wg wg;
+    _Atomic bool is_left;
     struct hr_fiber *sheep[CROWD_COUNT];
 };
 
@@ -124,6 +125,7 @@ shepherd(void *arg)
         hr_yield();
     }
     memset(&flock->wg, PATTERN, sizeof flock->wg);
+    atomic_store(&flock->is_left, true);
 }
 
 static void
@@ -148,9 +150,10 @@ flock_rounds(void *arg)
         for (uint32_t i = 0; i < count; i++) {
             hr_join(flock.sheep[i]);
         }
-        while (!is_pattern(&flock.wg, sizeof flock.wg)) {
-            hr_yield(); /* for ever, if a done came after the shepherd had left */
+        while (!atomic_load(&flock.is_left)) {
+            hr_yield();
         }
+        MUST(is_pattern(&flock.wg, sizeof flock.wg)); /* no done came after he had left */
         hr_ctx_rele(ctx);
     }
 }

@@ -13,6 +13,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#if defined(__has_feature) /* clang's way to say it */
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #define ANNOTATE_ASAN 1
 #include <sanitizer/asan_interface.h>
@@ -23,6 +31,7 @@
 #if defined(__SANITIZE_THREAD__)
 #define ANNOTATE_TSAN 1
 #include <sanitizer/tsan_interface.h>
+void __tsan_func_exit(void *unused); /* as gcc declares it */
 #else
 #define ANNOTATE_TSAN 0
 #endif
@@ -45,6 +54,11 @@ annotate_leave(struct annotate *from, struct annotate *into, bool is_dying)
         is_dying ? NULL : &from->asan_fake, into->bottom, into->size);
 #endif
 #if ANNOTATE_TSAN
+    /* The frames that never return, proc_switch_last's and fiber_main's, go off the shadow
+     * stack: it holds 64 Ki, and the next tenant begins on what is left there. */
+    for (int frames = is_dying ? 2 : 0; frames > 0; frames--) {
+        __tsan_func_exit(NULL);
+    }
     __tsan_switch_to_fiber(into->tsan_fiber, 0);
 #endif
     (void) from;

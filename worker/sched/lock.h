@@ -12,6 +12,8 @@
 #ifndef WORKER_SCHED_LOCK_H
 #define WORKER_SCHED_LOCK_H
 
+#include "worker/sched/chaos.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +52,7 @@ lock_try(struct lock *lock)
 static inline void
 lock_give(struct lock *lock)
 {
+    chaos();
     atomic_store_explicit(&lock->word, 0, memory_order_release);
 }
 

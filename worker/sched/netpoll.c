@@ -2,6 +2,7 @@
 #include "worker/sched/netpoll.h"
 
 #include "common/pure/check.h"
+#include "worker/sched/chaos.h"
 #include "worker/sched/ctx.h"
 #include "worker/sched/park.h"
 
@@ -113,6 +114,7 @@ side_ready(struct netpoll_fd *each, enum netpoll_side side, struct runq_list *wo
             break;
         }
     }
+    chaos();
     if (word != WORD_NONE && park_claim(word, WOKEN_OK) == CLAIM_READY) {
         runq_list_push(woken, park_fiber(word));
     }
@@ -241,6 +243,7 @@ side_park(struct hr_fiber *self, const struct wait *wait, enum woken *ret_how)
             &each->words[side], &word, handle, memory_order_seq_cst, memory_order_acquire)) {
         return false;
     }
+    chaos();
     /* Forgotten since it was registered?  Then nobody will look at the word any more. */
     uint64_t ours = handle;
     if (atomic_load_explicit(&each->generation, memory_order_seq_cst) != wait->generation &&

@@ -2,6 +2,7 @@
 #include "worker/sched/park.h"
 
 #include "common/pure/check.h"
+#include "worker/sched/chaos.h"
 #include "worker/sched/ctx.h"
 #include "worker/sched/futex.h"
 
@@ -75,6 +76,7 @@ static void
 commit_park(struct thread *thread, struct hr_fiber *fiber, void *arg)
 {
     struct lock *lock = arg;
+    chaos();
     bool is_parked = publish(fiber);
     if (lock != NULL) {
         lock_give(lock);
@@ -93,6 +95,7 @@ commit_locks(struct thread *thread, struct hr_fiber *fiber, void *arg)
     struct lock *locks[HR_CASES_COUNT_MAX] __attribute__((uninitialized));
     uint32_t count = theirs->count;
     memcpy(locks, theirs->locks, count * sizeof locks[0]);
+    chaos();
     bool is_parked = publish(fiber);
     for (uint32_t i = 0; i < count; i++) {
         lock_give(locks[i]);
@@ -150,6 +153,7 @@ claim_word(struct hr_fiber *fiber, uint64_t word, enum woken how)
         }
         uint64_t claimed = word_seq(word) << 32 | (uint64_t) how << HOW_SHIFT | STATE_CLAIMED;
         uint64_t seen = word;
+        chaos();
         if (atomic_compare_exchange_strong_explicit(
                 &fiber->wake, &seen, claimed, memory_order_acq_rel, memory_order_acquire)) {
             return state == STATE_PARKED ? CLAIM_READY : CLAIM_EARLY;
@@ -223,6 +227,7 @@ void
 park_word_set(struct thread *thread, _Atomic uint64_t *word)
 {
     uint64_t old = atomic_exchange_explicit(word, WORD_SET, memory_order_acq_rel);
+    chaos();
     if ((old & TAG_MASK) == TAG_FIBER) {
         park_wake(thread, old, WOKEN_OK);
     } else if ((old & TAG_MASK) == TAG_THREAD) {

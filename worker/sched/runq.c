@@ -32,6 +32,7 @@
 #include "worker/sched/runq.h"
 
 #include "common/pure/check.h"
+#include "worker/sched/chaos.h"
 
 #include <stddef.h>
 
@@ -45,6 +46,7 @@ runq_ring_push(struct runq_ring *ring, struct hr_fiber *fiber)
     }
     atomic_store_explicit(&ring->slots[tail % RUNQ_RING_COUNT], fiber, memory_order_relaxed);
     atomic_store_explicit(&ring->tail, tail + 1, memory_order_release); /* O4 */
+    chaos();
     return true;
 }
 
@@ -86,6 +88,7 @@ runq_ring_steal(struct runq_ring *victim, struct runq_ring *thief)
             atomic_store_explicit(
                 &thief->slots[(own_tail + i) % RUNQ_RING_COUNT], fiber, memory_order_relaxed);
         }
+        chaos();
         if (!atomic_compare_exchange_strong_explicit(&victim->head, &head, head + n,
                 memory_order_acq_rel, memory_order_relaxed)) { /* T3 */
             continue;
@@ -120,7 +123,8 @@ runq_deque_take(struct runq_deque *deque)
     if (atomic_load_explicit(&deque->top, memory_order_relaxed) > bottom) {
         return NULL; /* top only grows: empty for sure, without the exchange */
     }
-    atomic_store_explicit(&deque->bottom, bottom, memory_order_seq_cst);   /* O1 */
+    atomic_store_explicit(&deque->bottom, bottom, memory_order_seq_cst); /* O1 */
+    chaos();
     int64_t top = atomic_load_explicit(&deque->top, memory_order_seq_cst); /* O2 */
     struct hr_fiber *fiber = NULL;
     if (top <= bottom) {
@@ -148,6 +152,7 @@ runq_deque_steal(struct runq_deque *deque)
     }
     struct hr_fiber *fiber =
         atomic_load_explicit(&deque->slots[top % RUNQ_DEQUE_COUNT], memory_order_relaxed);
+    chaos();
     if (!atomic_compare_exchange_strong_explicit(
             &deque->top, &top, top + 1, memory_order_seq_cst, memory_order_relaxed)) { /* T4 */
         return NULL;
