@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/cunit_main.h"
 #include "tests/support/sched_run.h"
+#include "tests/support/stress.h"
 #include "worker/sched/runtime.h"
 
 #include <pthread.h>
@@ -12,7 +13,7 @@
  * METHOD  what it waits for is done by a fiber that waits behind it; if its proc stayed with
  *         the thread, the test would hang. */
 enum {
-    ROUNDS_COUNT = 30,
+    TESTS_COUNT = 4,
     FIBERS_COUNT = 6
 };
 
@@ -22,6 +23,7 @@ struct world {
     _Atomic int waiting;
     _Atomic int done;
     _Atomic bool is_over;
+    struct stress stress;
 };
 
 static void
@@ -50,7 +52,7 @@ static void
 block_and_write(void *arg)
 {
     struct world *world = arg;
-    for (int round = 0; round < ROUNDS_COUNT; round++) {
+    while (stress_goes_on(&world->stress)) {
         world->waiting = 0;
         world->done = 0;
         for (int i = 0; i < FIBERS_COUNT; i++) {
@@ -71,6 +73,7 @@ handoff_blocked_read_stops_nobody(void)
         CU_ASSERT_EQUAL_FATAL(pipe(world.pipes[i]), 0);
     }
     for (uint32_t procs = 1; procs <= 2; procs++) {
+        world.stress = stress_begin(2 * TESTS_COUNT);
         sched_run(procs, block_and_write, &world);
         ASSERT_I64_EQ(world.done, FIBERS_COUNT);
     }
@@ -138,7 +141,7 @@ static void
 stop_hogs(void *arg)
 {
     struct world *world = arg;
-    for (int round = 0; round < 5; round++) {
+    while (stress_goes_on(&world->stress)) {
         world->waiting = 0;
         world->done = 0;
         world->is_over = false;
@@ -158,7 +161,7 @@ static void
 handoff_hog_stops_nobody(void)
 {
     for (uint32_t procs = 1; procs <= 2; procs++) {
-        struct world world = { .done = 0 };
+        struct world world = { .stress = stress_begin(2 * TESTS_COUNT) };
         sched_run(procs, stop_hogs, &world);
         ASSERT_I64_EQ(world.done, 1);
     }
@@ -173,16 +176,21 @@ static void
 stop_many_hogs(void *arg)
 {
     struct world *world = arg;
-    for (int i = 0; i < HOGS_COUNT; i++) {
-        MUST(hr_go(hog_on, world, "hog") == 0);
-    }
-    while (world->waiting < HOGS_COUNT) {
+    while (stress_goes_on(&world->stress)) {
+        world->waiting = 0;
+        world->done = 0;
+        world->is_over = false;
+        for (int i = 0; i < HOGS_COUNT; i++) {
+            MUST(hr_go(hog_on, world, "hog") == 0);
+        }
+        while (world->waiting < HOGS_COUNT) {
+            hr_sleep(50000);
+        }
         hr_sleep(50000);
-    }
-    hr_sleep(50000);
-    world->is_over = true;
-    while (world->done < HOGS_COUNT) {
-        hr_sleep(50000);
+        world->is_over = true;
+        while (world->done < HOGS_COUNT) {
+            hr_sleep(50000);
+        }
     }
 }
 
@@ -190,7 +198,7 @@ static void
 handoff_many_hogs_stop_nobody(void)
 {
     for (uint32_t procs = 1; procs <= 2; procs++) {
-        struct world world = { .done = 0 };
+        struct world world = { .stress = stress_begin(2 * TESTS_COUNT) };
         sched_run(procs, stop_many_hogs, &world);
         ASSERT_I64_EQ(world.done, HOGS_COUNT);
     }

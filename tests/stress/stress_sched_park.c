@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/cunit_main.h"
 #include "tests/support/sched_run.h"
+#include "tests/support/stress.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -11,7 +12,7 @@
  *         the ctx is cancelled at a random moment; everyone must come home, and what was
  *         sent must be what was received. */
 enum {
-    ROUNDS_COUNT = 60,
+    TESTS_COUNT = 3,
     PAIRS_COUNT = 20
 };
 
@@ -105,8 +106,9 @@ run_round(uint32_t seed)
 static void
 run_rounds(void *arg)
 {
-    for (uint32_t i = 0; i < ROUNDS_COUNT; i++) {
-        run_round(i * 1000 + *(uint32_t *) arg);
+    struct stress *stress = arg;
+    while (stress_goes_on(stress)) {
+        run_round(dice_below(&stress->dice, UINT32_MAX));
     }
 }
 
@@ -114,7 +116,8 @@ static void
 park_no_wake_is_lost_under_cancel(void)
 {
     for (uint32_t procs = 1; procs <= 4; procs += 3) {
-        sched_run(procs, run_rounds, &procs);
+        struct stress stress = stress_begin(2 * TESTS_COUNT);
+        sched_run(procs, run_rounds, &stress);
     }
     CU_PASS("every fiber came home");
 }
@@ -137,24 +140,22 @@ wait_knock(void *arg)
 static void
 park_threads_wake_sleeping_procs(void)
 {
-    enum {
-        KNOCKS_COUNT = 2000
-    };
+    struct stress stress = stress_begin(TESTS_COUNT);
     struct hr_options options = { .procs_count = 3 };
     CU_ASSERT_EQUAL_FATAL(hr_start(&options), 0);
     _Atomic uint64_t done = 0;
-    for (int i = 0; i < KNOCKS_COUNT; i++) {
+    while (stress_goes_on(&stress)) {
         struct knock knock = { .done = &done };
         struct hr_fiber *fiber;
         hr_event_init(&knock.event);
         CU_ASSERT_EQUAL_FATAL(hr_spawn(wait_knock, &knock, "waiter", &fiber), 0);
-        for (volatile int spin = 0; spin < i % 50 * 1000; spin++) {
+        for (volatile uint32_t spin = dice_below(&stress.dice, 50000); spin > 0; spin--) {
         }
         hr_event_set(&knock.event);
         hr_join(fiber);
     }
     ASSERT_I64_EQ(hr_stop(), 0);
-    ASSERT_I64_EQ(done, KNOCKS_COUNT);
+    ASSERT_I64_EQ(done, stress.rounds_count - 1);
 }
 
 /* GOAL    timers set and cleared from many procs fire once or never, and none too early. */
@@ -175,16 +176,27 @@ sleep_random(void *arg)
 static void
 spawn_sleepers(void *arg)
 {
-    (void) arg;
-    for (uintptr_t i = 0; i < 500; i++) {
-        MUST(hr_go(sleep_random, (void *) (i * 7919 + 1), "sleeper") == 0);
+    enum {
+        SLEEPERS_COUNT = 500
+    };
+    struct stress *stress = arg;
+    while (stress_goes_on(stress)) {
+        static struct hr_fiber *sleepers[SLEEPERS_COUNT];
+        for (int i = 0; i < SLEEPERS_COUNT; i++) {
+            uintptr_t seed = dice_below(&stress->dice, UINT32_MAX);
+            MUST(hr_spawn(sleep_random, (void *) seed, "sleeper", &sleepers[i]) == 0);
+        }
+        for (int i = 0; i < SLEEPERS_COUNT; i++) {
+            hr_join(sleepers[i]);
+        }
     }
 }
 
 static void
 park_timers_fire_once(void)
 {
-    sched_run(4, spawn_sleepers, NULL);
+    struct stress stress = stress_begin(TESTS_COUNT);
+    sched_run(4, spawn_sleepers, &stress);
     CU_PASS("every sleeper came home");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/cunit_main.h"
+#include "tests/support/stress.h"
 #include "worker/sched/runq.h"
 
 #include <pthread.h>
@@ -8,6 +9,7 @@
 /* GOAL    RQ2: what goes into a ring or a deque comes out once, whoever takes it.
  * METHOD  one owner pushes and takes, two thieves steal; every item counts its takers. */
 enum {
+    TESTS_COUNT = 2,
     ITEMS_COUNT = 200000,
     THIEVES_COUNT = 2
 };
@@ -98,19 +100,25 @@ run_owner(void *(*thief)(void *), bool is_ring)
 static void
 runq_ring_gives_each_once(void)
 {
-    setup();
-    run_owner(ring_thief, true);
-    ASSERT_I64_EQ(taken_count, ITEMS_COUNT);
-    ASSERT_I64_EQ(wrong_count(), 0);
+    struct stress stress = stress_begin(TESTS_COUNT);
+    do {
+        setup();
+        run_owner(ring_thief, true);
+        ASSERT_I64_EQ(taken_count, ITEMS_COUNT);
+        ASSERT_I64_EQ(wrong_count(), 0);
+    } while (stress_goes_on(&stress));
 }
 
 static void
 runq_deque_gives_each_once(void)
 {
-    setup();
-    run_owner(deque_thief, false);
-    ASSERT_I64_EQ(taken_count, ITEMS_COUNT);
-    ASSERT_I64_EQ(wrong_count(), 0);
+    struct stress stress = stress_begin(TESTS_COUNT);
+    do {
+        setup();
+        run_owner(deque_thief, false);
+        ASSERT_I64_EQ(taken_count, ITEMS_COUNT);
+        ASSERT_I64_EQ(wrong_count(), 0);
+    } while (stress_goes_on(&stress));
 }
 
 static const struct test tests[] = {
