@@ -1,153 +1,181 @@
 /* SPDX-License-Identifier: MIT */
-#include "coordinator/sim/tail.h"
+#include "coordinator/sim/tail_state.h"
 
-#include "common/pure/heap.h"
-#include "common/pure/pool.h"
-
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define JOBS_LIVE_MAX 20000
-#define TASKS_MAX     (JOBS_LIVE_MAX * 2)
+#define SERVICE_NS_MAX 1e15 /* a heavy tail's worst draws; past any deadline */
 
-struct tail_task {
-    struct heap_node node; /* key: its end */
-    struct attempt_ref ref;
-    instant_t started_at;
-};
+static err_t prepare(struct tail *tail);
+static void run(struct tail *tail);
+static void submit(struct tail *tail);
+static void let_happen(struct tail *tail);
+static void look(struct tail *tail);
+static double mean_ms(const struct tail_setup *setup);
+static double gap_ns(struct tail *tail);
+static double
+draw_service_ms(struct tail *tail, uint32_t number, uint32_t worker, struct rng *luck);
+static void report(struct tail *tail, struct tail_result *ret_result);
 
-struct tail_job {
-    instant_t arrived_at;
-    struct tail_task *tasks[CORE_ATTEMPTS_MAX];
-};
-
-struct tail {
-    const struct tail_setup *setup;
-    struct core *core;
-    struct rng rng;
-    instant_t now;
-    struct heap ends;
-    struct pool tasks;
-    struct tail_job *jobs;
-    double *latencies_ms;
-    struct attempt_ref *acks; /* copies that were told to stop in this step */
-    uint32_t acks_count;
-    uint32_t arrived_count;
-    uint32_t answered_count;
-    uint32_t succeeded_count;
-    uint32_t stopped_worker; /* link; 0: none */
-    double busy_ms;
-    double wasted_ms;
-    double delay_before_ms;
-};
-
-static job_id_t
-id_of(uint32_t number)
+err_t
+tail_run(const struct tail_setup *setup, struct tail_result *ret_result)
 {
-    job_id_t id = { { 1 } };
-    memcpy(id.bytes + 8, &number, sizeof number);
-    return id;
-}
-
-static uint32_t
-number_of(job_id_t id)
-{
-    uint32_t number;
-    memcpy(&number, id.bytes + 8, sizeof number);
-    return number;
-}
-
-static void take_commands(struct tail *tail);
-
-static void
-step(struct tail *tail, const struct core_event *event)
-{
-    core_step(tail->core, tail->now, event);
-    take_commands(tail);
-}
-
-/* The same luck for the same copy under every policy. */
-static void
-start_task(struct tail *tail, const struct core_command *command)
-{
-    uint32_t number = number_of(command->job);
-    struct tail_task *task = pool_take(&tail->tasks);
-    CHECK(task != NULL);
-    task->ref = (struct attempt_ref){ command->send.link, command->job, command->send.attempt };
-    task->started_at = tail->now;
-    CHECK(command->send.attempt <= CORE_ATTEMPTS_MAX);
-    tail->jobs[number].tasks[command->send.attempt - 1] = task;
-    uint64_t mix = tail->setup->seed ^ ((uint64_t) number << 20 | command->send.link);
-    struct rng luck;
-    rng_init(&luck, rng_splitmix(&mix));
-    double service_ms = law_draw_ms(&tail->setup->law, &luck);
-    int64_t end_ns = tail->now.ns + (int64_t) (service_ms * 1e6);
-    if (command->send.link == tail->stopped_worker) {
-        end_ns = INT64_MAX;
+    struct tail tail = { .setup = setup };
+    err_t err = prepare(&tail);
+    if (err == ERR_OK) {
+        run(&tail);
+        report(&tail, ret_result);
     }
-    heap_push(&tail->ends, &task->node, end_ns);
+    core_free(tail.core);
+    farm_fini(&tail.farm);
+    pool_fini(&tail.jobs);
+    pool_fini(&tail.requests);
+    free(tail.latencies_ms);
+    free(tail.acks);
+    free(tail.acks_of);
+    return err;
+}
+
+static err_t
+prepare(struct tail *tail)
+{
+    const struct tail_setup *setup = tail->setup;
+    uint64_t seed = setup->seed;
+    tail->seed_mixed = rng_splitmix(&seed);
+    rng_init(&tail->rng, setup->seed);
+    rng_init(&tail->rng_strangers, ~setup->seed);
+    rng_init(&tail->rng_choice, setup->seed + 1);
+    tail->stranger_at = setup->background > 0 ? tail->now : INSTANT_NEVER;
+    tail->heartbeat_at = INSTANT_NEVER;
+    tail->window_end = INSTANT_NEVER;
+    tail->latencies_ms = calloc(setup->requests_count, sizeof *tail->latencies_ms);
+    tail->acks = calloc(TAIL_TASKS_MAX, sizeof *tail->acks);
+    tail->acks_of = calloc(TAIL_TASKS_MAX, sizeof(struct tail_job *));
+    if (tail->latencies_ms == NULL || tail->acks == NULL || tail->acks_of == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    bool is_core = setup->engine == TAIL_CORE;
+    uint32_t jobs_max = is_core ? TAIL_JOBS_MAX + TAIL_JOBS_KEPT + 64 : TAIL_PLAIN_MAX;
+    const err_t errs[] = {
+        farm_init(&tail->farm, setup->workers_count, setup->slots_count,
+            is_core ? TAIL_TASKS_MAX : 2 * TAIL_PLAIN_MAX),
+        pool_init(&tail->jobs, sizeof(struct tail_job), jobs_max + setup->parts_count),
+        pool_init(&tail->requests, sizeof(struct tail_request), jobs_max + 1),
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(errs); i++) {
+        if (errs[i] != ERR_OK) {
+            return errs[i];
+        }
+    }
+    for (uint32_t i = 0; i < (uint32_t) lround(setup->slow_share * setup->workers_count); i++) {
+        tail->farm.workers[i].slowness = setup->slow_factor;
+    }
+    if (is_core) {
+        tail->heartbeat_at = instant_add(tail->now, setup->config.heartbeat);
+        return core_engine_open(tail);
+    }
+    return ERR_OK;
 }
 
 static void
-drop_task(struct tail *tail, struct tail_task *task, bool is_wasted)
+run(struct tail *tail)
 {
-    double ran_ms = (double) instant_since(tail->now, task->started_at).ns * 1e-6;
-    if (task->ref.link != tail->stopped_worker) {
-        tail->busy_ms += ran_ms;
-        tail->wasted_ms += is_wasted ? ran_ms : 0;
-    }
-    if (heap_node_is_in(&task->node)) {
-        heap_remove(&tail->ends, &task->node);
-    }
-    tail->jobs[number_of(task->ref.job)].tasks[task->ref.attempt - 1] = NULL;
-    pool_give(&tail->tasks, task);
-}
-
-static void
-take_commands(struct tail *tail)
-{
-    struct core_command command;
-    while (core_next_command(tail->core, &command)) {
-        uint32_t number = number_of(command.job);
-        switch (command.kind) {
-        case COMMAND_SEND: start_task(tail, &command); break;
-        case COMMAND_CANCEL:
-            tail->acks[tail->acks_count++] = (struct attempt_ref){ command.cancel.link,
-                command.job, command.cancel.attempt };
-            break;
-        case COMMAND_ANSWER:
-            tail->succeeded_count += command.answer.state == JOB_SUCCEEDED;
-            tail->latencies_ms[tail->answered_count++] =
-                (double) instant_since(tail->now, tail->jobs[number].arrived_at).ns * 1e-6;
-            break;
-        case COMMAND_REFUSE: tail->latencies_ms[tail->answered_count++] = INFINITY; break;
-        case COMMAND_ACCEPT:
-        case COMMAND_CLOSE_WORKER:
-        case COMMAND_FORGET: break;
+    const struct tail_setup *setup = tail->setup;
+    instant_t arrival = tail->now;
+    while (tail->ended_count < setup->requests_count) {
+        struct farm_task *task = farm_first(&tail->farm);
+        instant_t end = { .ns = task != NULL ? task->end.key : INT64_MAX };
+        instant_t wake = tail->core != NULL ? core_wake_at(tail->core) : INSTANT_NEVER;
+        instant_t next = tail->arrived_count < setup->requests_count ? arrival : INSTANT_NEVER;
+        instant_t other =
+            instant_min(instant_min(tail->heartbeat_at, tail->stranger_at), tail->window_end);
+        tail->now = instant_min(instant_min(end, wake), instant_min(next, other));
+        CHECK(!instant_is_never(tail->now));
+        if (tail->now.ns == end.ns) {
+            if (farm_goes_on(&tail->farm, tail->now, task)) {
+                continue;
+            }
+            if (task->owner == NULL) {
+                farm_take(&tail->farm, tail->now, task, /* is_wasted= */ false);
+            } else if (tail->core != NULL) {
+                core_engine_end(tail, task);
+            } else {
+                plain_end(tail, task);
+            }
+        } else if (tail->now.ns == wake.ns) {
+            core_engine_timer(tail);
+        } else if (tail->now.ns == other.ns) {
+            let_happen(tail);
+        } else {
+            submit(tail);
+            arrival.ns += (int64_t) gap_ns(tail);
         }
     }
 }
 
-/* Losers stop at once: they say so in steps of their own. */
+/* What is neither the jobs' nor the core's: strangers' work, heartbeats, windows. */
 static void
-acknowledge(struct tail *tail)
+let_happen(struct tail *tail)
 {
-    while (tail->acks_count > 0) {
-        struct attempt_ref ref = tail->acks[--tail->acks_count];
-        struct tail_task *task = tail->jobs[number_of(ref.job)].tasks[ref.attempt - 1];
-        if (task == NULL) {
-            continue;
+    const struct tail_setup *setup = tail->setup;
+    if (tail->now.ns == tail->stranger_at.ns) {
+        uint32_t worker = rng_below(&tail->rng_strangers, setup->workers_count);
+        double service_ms = law_draw_ms(&setup->law, &tail->rng_strangers);
+        farm_put(&tail->farm, tail->now, worker, duration_ns((int64_t) (service_ms * 1e6)));
+        double rate = setup->background * setup->workers_count * setup->slots_count;
+        tail->stranger_at.ns +=
+            (int64_t) (-mean_ms(setup) * 1e6 / rate * log1p(-rng_unit(&tail->rng_strangers)));
+    } else if (tail->now.ns == tail->heartbeat_at.ns) {
+        tail->heartbeat_at = instant_add(tail->now, setup->config.heartbeat);
+        core_engine_heartbeat(tail);
+    } else {
+        look(tail);
+    }
+}
+
+/* At the end of each window since the incident. */
+static void
+look(struct tail *tail)
+{
+    if (tail->window_arrived_count > 0 && tail->arrived_count < tail->setup->requests_count) {
+        double dip = 1 - (double) tail->window_ended_count / tail->window_arrived_count;
+        tail->dip = dip > tail->dip ? dip : tail->dip;
+    }
+    tail->window_arrived_count = 0;
+    tail->window_ended_count = 0;
+    tail->window_end = instant_add(tail->now, duration_s(TAIL_WINDOW_S));
+    if (tail->core != NULL) {
+        struct handler_view handler;
+        core_handler_at(tail->core, 0, &handler);
+        double delay_ms = (double) handler.learned_delay.ns * 1e-6;
+        tail->delay_low_ms = fmin(tail->delay_low_ms, delay_ms);
+        tail->delay_high_ms = fmax(tail->delay_high_ms, delay_ms);
+    }
+}
+
+static void
+have_incident(struct tail *tail)
+{
+    tail->had_incident = true;
+    tail->window_end = instant_add(tail->now, duration_s(TAIL_WINDOW_S));
+    if (tail->core != NULL) {
+        struct handler_view handler;
+        core_handler_at(tail->core, 0, &handler);
+        tail->delay_before_ms = (double) handler.learned_delay.ns * 1e-6;
+        tail->delay_low_ms = tail->delay_before_ms;
+        tail->delay_high_ms = tail->delay_before_ms;
+    }
+    switch (tail->setup->incident) {
+    case TAIL_NOTHING: return;
+    case TAIL_STOP: farm_stop(&tail->farm, 0); return;
+    case TAIL_SLOW: tail->farm.workers[0].slowness *= 10; return;
+    case TAIL_KILL:
+        if (tail->core != NULL) {
+            core_engine_worker_down(tail, 0);
         }
-        if (ref.link == tail->stopped_worker) {
-            continue; /* it hears nothing */
-        }
-        struct core_event event = { .kind = EVENT_CANCEL_ACK,
-            .cancel_ack = { .ref = ref,
-                .fate = FATE_STOPPED,
-                .ran = instant_since(tail->now, task->started_at) } };
-        drop_task(tail, task, /* is_wasted= */ true);
-        step(tail, &event);
+        return;
     }
 }
 
@@ -156,65 +184,135 @@ submit(struct tail *tail)
 {
     const struct tail_setup *setup = tail->setup;
     uint32_t number = tail->arrived_count++;
-    if (setup->stop_at_share > 0 &&
-        number == (uint32_t) (setup->stop_at_share * setup->jobs_count)) {
-        struct handler_view handler;
-        core_handler_at(tail->core, 0, &handler);
-        tail->delay_before_ms = (double) handler.learned_delay.ns * 1e-6;
-        tail->stopped_worker = 1;
+    uint32_t tenth = setup->requests_count / 10;
+    if (setup->is_talkative && number % tenth == 0) {
+        fprintf(stderr, "hedgerow-sim tail: %" PRIu32 " of %" PRIu32 "\n", number,
+            setup->requests_count);
     }
-    tail->jobs[number].arrived_at = tail->now;
-    step(tail, &(struct core_event){ .kind = EVENT_SUBMIT,
-                   .submit = { .job = id_of(number),
-                       .handler = "work",
-                       .timeout = duration_s(3600),
-                       .policy = { .mode = setup->mode,
-                           .hedge_delay_is_set = setup->is_delay_set,
-                           .hedge_delay = setup->delay,
-                           .race_count = setup->race_count,
-                           .idempotent = 1 } } });
+    if (setup->incident != TAIL_NOTHING && !tail->had_incident &&
+        number >= setup->incident_at * setup->requests_count) {
+        have_incident(tail);
+    }
+    tail->window_arrived_count++;
+    struct tail_request *request = pool_take(&tail->requests);
+    CHECK(request != NULL);
+    *request = (struct tail_request){ .arrived_at = tail->now,
+        .left_count = setup->parts_count,
+        .need_count = setup->need_count > 0 ? setup->need_count : setup->parts_count };
+    for (uint32_t i = 0; i < setup->parts_count; i++) {
+        struct tail_job *job = pool_take(&tail->jobs);
+        if (job == NULL) { /* only without a core, far past the capacity */
+            fputs("hedgerow-sim tail: the queues grew past all bounds\n", stderr);
+            exit(EXIT_FAILURE);
+        }
+        *job = (struct tail_job){ .number = tail->jobs_count++, .request = request };
+        list_init(&job->tasks);
+        if (tail->core != NULL) {
+            core_engine_submit(tail, job);
+        } else {
+            plain_submit(tail, job);
+        }
+    }
+}
+
+struct farm_task *
+tail_start(struct tail *tail, struct tail_job *job, uint32_t worker)
+{
+    const struct tail_setup *setup = tail->setup;
+    struct rng luck;
+    double service_ns = draw_service_ms(tail, job->number, worker, &luck) * 1e6;
+    duration_t service = duration_ns((int64_t) fmin(service_ns, SERVICE_NS_MAX));
+    struct farm_task *task;
+    if (setup->wait_text != NULL) {
+        double wait_ns = fmin(law_draw_ms(&setup->wait, &luck) * 1e6, SERVICE_NS_MAX);
+        task = farm_put_behind(
+            &tail->farm, tail->now, worker, service, duration_ns((int64_t) wait_ns));
+    } else {
+        task = farm_put(&tail->farm, tail->now, worker, service);
+    }
+    task->owner = job;
+    list_append(&job->tasks, &task->on_owner);
+    return task;
+}
+
+void
+tail_drop(struct tail *tail, struct farm_task *task, bool is_wasted)
+{
+    if (task->owner != NULL) {
+        struct tail_job *job = task->owner;
+        list_remove(&job->tasks, &task->on_owner);
+    }
+    farm_take(&tail->farm, tail->now, task, is_wasted);
+}
+
+void
+tail_part_over(struct tail *tail, struct tail_job *job, bool is_success)
+{
+    struct tail_request *request = job->request;
+    CHECK(!job->is_over);
+    job->is_over = true;
+    job->request = NULL;
+    request->left_count--;
+    request->need_count -= is_success && request->need_count > 0;
+    bool is_hopeless = request->need_count > request->left_count;
+    if (!request->is_counted && (request->need_count == 0 || is_hopeless)) {
+        request->is_counted = true;
+        tail->ended_count++;
+        if (!is_hopeless) {
+            tail->window_ended_count++;
+            tail->latencies_ms[tail->succeeded_count++] =
+                (double) instant_since(tail->now, request->arrived_at).ns * 1e-6;
+        }
+    }
+    if (request->left_count == 0) {
+        pool_give(&tail->requests, request);
+    }
+}
+
+/* ---- chance ---- */
+
+static double
+draw_service_ms(struct tail *tail, uint32_t number, uint32_t worker, struct rng *luck)
+{
+    const struct tail_setup *setup = tail->setup;
+    uint64_t mix = tail->seed_mixed ^ ((uint64_t) number << 20 | (worker + 1));
+    rng_init(luck, rng_splitmix(&mix));
+    if (setup->record != NULL) {
+        double at = rng_unit(luck) * setup->record->services_count;
+        return setup->record->services_ms[(uint32_t) at];
+    }
+    if (!setup->is_size_shared) {
+        return law_draw_ms(&setup->law, luck);
+    }
+    uint64_t mix_job = tail->seed_mixed ^ (uint64_t) number << 20;
+    struct rng luck_job;
+    rng_init(&luck_job, rng_splitmix(&mix_job));
+    double base_ms = law_draw_base_ms(&setup->law, &luck_job);
+    return base_ms * law_draw_factor(&setup->law, luck);
 }
 
 static double
-rate_of(const struct tail_setup *setup)
+mean_ms(const struct tail_setup *setup)
 {
-    if (setup->rate_per_s > 0) {
-        return setup->rate_per_s;
-    }
-    return setup->load * setup->workers_count * setup->slots_count * 1e3 /
-           law_mean_ms(&setup->law);
+    return setup->record != NULL ? setup->record->mean_ms : law_mean_ms(&setup->law);
 }
 
-static void
-run(struct tail *tail)
+static double
+gap_ns(struct tail *tail)
 {
     const struct tail_setup *setup = tail->setup;
-    double gap_ns = 1e9 / rate_of(setup);
-    instant_t arrival = tail->now;
-    while (tail->answered_count < setup->jobs_count) {
-        struct heap_node *node = heap_first(&tail->ends);
-        instant_t end = { .ns = node != NULL ? node->key : INT64_MAX };
-        instant_t wake = core_wake_at(tail->core);
-        instant_t next = tail->arrived_count < setup->jobs_count ? arrival : INSTANT_NEVER;
-        tail->now = instant_min(instant_min(end, wake), next);
-        CHECK(!instant_is_never(tail->now));
-        if (tail->now.ns == end.ns) {
-            struct tail_task *task = CONTAINER_OF(node, struct tail_task, node);
-            struct core_event event = { .kind = EVENT_REPLY,
-                .reply = { .ref = task->ref,
-                    .ran = instant_since(tail->now, task->started_at),
-                    .blob = 1 } };
-            drop_task(tail, task, /* is_wasted= */ false);
-            step(tail, &event);
-        } else if (tail->now.ns == wake.ns) {
-            step(tail, &(struct core_event){ .kind = EVENT_TIMER });
-        } else {
-            submit(tail);
-            arrival.ns += (int64_t) (-gap_ns * log1p(-rng_unit(&tail->rng)));
-        }
-        acknowledge(tail);
+    if (setup->record != NULL && setup->record->gaps_count > 0) {
+        return setup->record->gaps_ms[tail->arrived_count % setup->record->gaps_count] * 1e6;
     }
+    double rate_per_ms = setup->rate_per_s * 1e-3;
+    if (setup->rate_per_s <= 0) {
+        rate_per_ms = setup->load * setup->workers_count * setup->slots_count / mean_ms(setup) /
+                      setup->parts_count;
+    }
+    return -1e6 / rate_per_ms * log1p(-rng_unit(&tail->rng));
 }
+
+/* ---- the report ---- */
 
 static int
 compare_doubles(const void *a, const void *b)
@@ -225,89 +323,65 @@ compare_doubles(const void *a, const void *b)
 }
 
 static void
-report(struct tail *tail, struct tail_result *ret_result)
+report_latencies(struct tail *tail, struct tail_result *ret_result)
 {
-    struct handler_view handler;
-    core_handler_at(tail->core, 0, &handler);
-    uint32_t skip = tail->setup->jobs_count / 20; /* warming up */
+    uint32_t skip = tail->succeeded_count / 20; /* warming up */
     double *latencies = tail->latencies_ms + skip;
-    uint32_t count = tail->answered_count - skip;
+    uint32_t count = tail->succeeded_count - skip;
+    if (count == 0) {
+        return;
+    }
     double sum = 0;
     for (uint32_t i = 0; i < count; i++) {
         sum += latencies[i];
     }
     qsort(latencies, count, sizeof *latencies, compare_doubles);
+    ret_result->mean_ms = sum / count;
+    ret_result->p50_ms = latencies[(uint32_t) (0.5 * count)];
+    ret_result->p95_ms = latencies[(uint32_t) (0.95 * count)];
+    ret_result->p99_ms = latencies[(uint32_t) (0.99 * count)];
+    ret_result->p999_ms = latencies[(uint32_t) (0.999 * count)];
+    ret_result->max_ms = latencies[count - 1];
+}
+
+static void
+report_core(const struct tail *tail, struct tail_result *ret_result)
+{
+    struct handler_view handler;
+    core_handler_at(tail->core, 0, &handler);
     double primaries = (double) handler.attempts_count[ATTEMPT_PRIMARY];
     double hedges = (double) handler.attempts_count[ATTEMPT_HEDGE];
     double races = (double) handler.attempts_count[ATTEMPT_RACE];
-    double span_ms = (double) tail->now.ns * 1e-6;
-    *ret_result = (struct tail_result){ .mean_ms = sum / count,
-        .p50_ms = latencies[(uint32_t) (0.5 * count)],
-        .p95_ms = latencies[(uint32_t) (0.95 * count)],
-        .p99_ms = latencies[(uint32_t) (0.99 * count)],
-        .p999_ms = latencies[(uint32_t) (0.999 * count)],
-        .max_ms = latencies[count - 1],
-        .extra_pct = 100 * (hedges + races) / primaries,
-        .wasted_pct = tail->busy_ms > 0 ? 100 * tail->wasted_ms / tail->busy_ms : 0,
-        .hedge_pct = 100 * hedges / primaries,
-        .win_pct = hedges > 0 ? 100 * (double) handler.hedge_wins_count / hedges : 0,
-        .goodput = (double) tail->succeeded_count / tail->setup->jobs_count,
-        .utilisation = tail->busy_ms / span_ms /
-                       ((double) tail->setup->workers_count * tail->setup->slots_count),
-        .delay_ms = (double) handler.learned_delay.ns * 1e-6,
-        .delay_before_ms = tail->delay_before_ms };
+    if (primaries > 0) {
+        ret_result->extra_pct = 100 * (hedges + races) / primaries;
+        ret_result->hedge_pct = 100 * hedges / primaries;
+    }
+    ret_result->win_pct = hedges > 0 ? 100 * (double) handler.hedge_wins_count / hedges : 0;
+    ret_result->delay_ms = (double) handler.learned_delay.ns * 1e-6;
+    ret_result->delay_before_ms = tail->delay_before_ms;
+    ret_result->delay_low_ms = tail->delay_low_ms;
+    ret_result->delay_high_ms = tail->delay_high_ms;
+    for (int i = 0; i < HEDGE_REFUSALS_COUNT; i++) {
+        ret_result->refused_count[i] = handler.hedges_refused_count[i];
+    }
 }
 
-static err_t
-prepare(struct tail *tail)
+static void
+report(struct tail *tail, struct tail_result *ret_result)
 {
     const struct tail_setup *setup = tail->setup;
-    tail->jobs = calloc(setup->jobs_count, sizeof *tail->jobs);
-    tail->latencies_ms = calloc(setup->jobs_count, sizeof *tail->latencies_ms);
-    tail->acks = calloc(TASKS_MAX, sizeof *tail->acks);
-    if (tail->jobs == NULL || tail->latencies_ms == NULL || tail->acks == NULL) {
-        return ERR_NO_MEMORY;
+    const struct farm *farm = &tail->farm;
+    double span_ms = (double) tail->now.ns * 1e-6;
+    double slots = (double) setup->workers_count * setup->slots_count;
+    *ret_result = (struct tail_result){ .delay_ms = -1,
+        .goodput = (double) tail->succeeded_count / setup->requests_count,
+        .utilisation = span_ms > 0 ? farm->busy_ms / span_ms / slots : 0,
+        .wasted_pct = farm->busy_ms > 0 ? 100 * farm->wasted_ms / farm->busy_ms : 0,
+        .dip_pct = 100 * tail->dip };
+    report_latencies(tail, ret_result);
+    if (tail->core != NULL) {
+        report_core(tail, ret_result);
+    } else {
+        ret_result->extra_pct = 100 * (double) tail->copies_count / tail->jobs_count;
     }
-    err_t err = pool_init(&tail->tasks, sizeof(struct tail_task), TASKS_MAX);
-    if (err == ERR_OK) {
-        err = core_new(&setup->config, &tail->core);
-    }
-    if (err != ERR_OK) {
-        return err;
-    }
-    static const struct handler_offer offer = { .name = "work", .flags = HANDLER_IDEMPOTENT };
-    for (uint32_t i = 1; i <= setup->workers_count; i++) {
-        char name[] = "w00000";
-        for (uint32_t digit = 5, left = i; digit > 0; digit--, left /= 10) {
-            name[digit] = (char) ('0' + left % 10);
-        }
-        step(tail, &(struct core_event){ .kind = EVENT_WORKER_UP,
-                       .worker_up = { .link = i,
-                           .name = name,
-                           .zone = "",
-                           .incarnation = i,
-                           .slots_count = setup->slots_count,
-                           .handlers = &offer,
-                           .handlers_count = 1 } });
-    }
-    return ERR_OK;
-}
-
-err_t
-tail_run(const struct tail_setup *setup, struct tail_result *ret_result)
-{
-    struct tail tail = { .setup = setup };
-    rng_init(&tail.rng, setup->seed);
-    heap_init(&tail.ends);
-    err_t err = prepare(&tail);
-    if (err == ERR_OK) {
-        run(&tail);
-        report(&tail, ret_result);
-    }
-    core_free(tail.core);
-    pool_fini(&tail.tasks);
-    free(tail.jobs);
-    free(tail.latencies_ms);
-    free(tail.acks);
-    return err;
 }

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * coordinator/sim/law.h - how long work takes, as a law of chance.
+ * common/pure/law.h - how long work takes, as a law of chance.
  *
  *     const:MS   exp:MEAN   lognormal:MEAN,SD   pareto:ALPHA,MIN   bimodal:SHARE,A,B
+ *     stall:MS,SHARE,MORE
  *
  * in milliseconds; ";PxF" behind it makes a share P of the draws F times as long
  * ("lognormal:5,2;0.05x10").  bimodal gives A with probability SHARE, else B, each
- * exponentially distributed.
+ * exponentially distributed; stall gives MS, and with probability SHARE MORE on top.
+ *
+ * The simulator's workers and the `sleep` handler draw from the same laws, so that a model
+ * and real processes can be compared.
+ *
+ * REJECTED  the C library's drand48: its sequence is not promised to be the same elsewhere.
  */
-#ifndef COORDINATOR_SIM_LAW_H
-#define COORDINATOR_SIM_LAW_H
+#ifndef COMMON_PURE_LAW_H
+#define COMMON_PURE_LAW_H
 
 #include "common/pure/err.h"
 #include "common/pure/rng.h"
@@ -20,7 +26,8 @@ enum law_kind {
     LAW_EXP,
     LAW_LOGNORMAL,
     LAW_PARETO,
-    LAW_BIMODAL
+    LAW_BIMODAL,
+    LAW_STALL
 };
 
 struct law {
@@ -35,6 +42,9 @@ struct law {
 /* Errors: INVALID. */
 err_t law_parse(const char *text, struct law *ret_law) MUST_USE;
 double law_draw_ms(const struct law *law, struct rng *rng);
+/* The same in two halves, where the copies of one job share the first and not the second. */
+double law_draw_base_ms(const struct law *law, struct rng *rng);
+double law_draw_factor(const struct law *law, struct rng *rng);
 double law_mean_ms(const struct law *law);
 
 #endif
