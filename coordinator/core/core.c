@@ -38,6 +38,7 @@ core_config_default(struct core_config *config)
         .attempts_max = 2,
         .hedge_ratio = 0.05,
         .hedge_burst = 10,
+        .hedges_live_share = 0.2,
         .hedge_delay = duration_ns(-1),
         .hedge_policy = HEDGE_POLICY_QUANTILE,
         .hedge_quantile = 0.95,
@@ -61,6 +62,7 @@ config_is_valid(const struct core_config *config)
            config->hedge_ratio >= 0 && config->hedge_ratio <= CORE_ATTEMPTS_MAX &&
            config->hedge_quantile > 0 && config->hedge_quantile < 1 &&
            config->hedge_target > 0 && config->hedge_target < 1 &&
+           config->hedges_live_share >= 0 && config->hedges_live_share <= 1 &&
            config->hedge_delay_min.ns >= 0 && config->hedge_burst <= 1000000 &&
            config->heartbeat.ns > 0 && config->heartbeats_missed_max >= 2 &&
            config->heartbeats_missed_max <= 1000 && config->cancel_ack_max.ns > 0;

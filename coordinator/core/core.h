@@ -322,7 +322,8 @@ struct core_config {
     uint32_t attempts_max; /* default of policy.attempts_max */
     double hedge_ratio;    /* extra copies for each primary */
     uint32_t hedge_burst;
-    duration_t hedge_delay; /* until a handler's own is learned; negative: never */
+    double hedges_live_share; /* hedges at once, of all copies in flight; 1: any number */
+    duration_t hedge_delay;   /* until a handler's own is learned; negative: never */
     enum hedge_policy hedge_policy;
     double hedge_quantile;      /* of a handler's copies that end before their hedge */
     double hedge_target;        /* the quantile that SingleR makes small */

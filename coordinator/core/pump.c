@@ -175,8 +175,8 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
     if (worker == NULL) {
         return HEDGE_NO_SPARE_WORKER;
     }
-    uint32_t hedges_max =
-        (uint32_t) (HEDGES_LIVE_SHARE * (double) core->counters.attempts_live_count);
+    uint32_t hedges_max = (uint32_t) (core->config.hedges_live_share *
+                                      (double) core->counters.attempts_live_count);
     if (core->hedges_live_count >= HEDGES_LIVE_MIN && core->hedges_live_count >= hedges_max) {
         return HEDGE_BUDGET; /* too many at once; asked again when one ends */
     }

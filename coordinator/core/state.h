@@ -49,7 +49,6 @@
 #define YIELD_RESUME        0.10
 #define YIELD_PROBE_SHARE   0.25 /* of the budget, to see whether that changed */
 #define HEDGES_LIVE_MIN     4    /* at once, whatever else is in flight */
-#define HEDGES_LIVE_SHARE   0.2  /* of all copies in flight */
 #define BUSY_SHUN_MS        5    /* a worker that said BUSY is left alone for so long */
 #define BACKOFF_MS_MAX      100
 #define SUSPECT_MISSED      1.5 /* heartbeats */

@@ -82,5 +82,6 @@ tail_finish_setup(struct tail_setup *setup)
         config->heartbeat = duration_ms((int64_t) mean_ms);
     }
     config->hedge_ratio = setup->is_unbounded ? CORE_ATTEMPTS_MAX : setup->budget;
+    config->hedges_live_share = setup->is_unbounded ? 1 : config->hedges_live_share;
     config->hedge_burst = setup->is_unbounded ? 1000000 : setup->burst;
 }

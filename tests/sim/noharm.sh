@@ -31,7 +31,8 @@ value() { sed "s/.*\"$2\":\([0-9.e+-]*\).*/\1/" <<<"$1"; }
 for law in "${laws[@]}"; do
     for load in $loads; do
         # The longer its queues, the longer it takes until chance averages out.
-        count=$(awk -v jobs="$jobs" -v load="$load" 'BEGIN { print jobs * (load == .9 ? 4 : 1) }')
+        count=$jobs
+        [ "$load" != .9 ] || count=$((4 * jobs))
         read -r -a options <<<"--workload $law --load $load --jobs $count"
         ours=$("$sim" tail "${options[@]}" --policy default 2>/dev/null)
         none=$("$sim" tail "${options[@]}" --policy none 2>/dev/null)
