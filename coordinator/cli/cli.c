@@ -26,6 +26,8 @@ const struct cli_command cli_commands[] = {
     { "list", "jobs, newest first", list_command, false },
     { "worker", "turn a command into a handler: worker exec NAME -- COMMAND", worker_command,
         false },
+    { "bench", "jobs at a steady rate, with and without hedging: does it pay?", bench_command,
+        false },
     { "health", "is the coordinator there and ready?", health_command, false },
     { "version", "of this command and of the coordinator", version_command, false },
     { "help", "about a command, or about exit-codes", help_command, false },

@@ -65,6 +65,7 @@ int explain_command(int argc, char **argv);
 int workers_command(int argc, char **argv);
 int handlers_command(int argc, char **argv);
 int worker_command(int argc, char **argv);
+int bench_command(int argc, char **argv);
 int health_command(int argc, char **argv);
 int version_command(int argc, char **argv);
 int help_command(int argc, char **argv);
