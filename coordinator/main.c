@@ -38,6 +38,8 @@ http_config(void)
     return (struct api_config){
         .listen = settings.http_listen,
         .hosts = settings.http_hosts,
+        .token_file = settings.auth_token_file,
+        .is_insecure = settings.auth_insecure,
         .input_size_max = (uint32_t) settings.jobs_input_max,
         .connections_max = settings.http_connections_max,
         .timeout_max = settings.jobs_timeout_max,
@@ -136,6 +138,13 @@ on_signal(void *user, int signal_number)
 }
 
 static void
+on_hangup(void *user, int signal_number)
+{
+    (void) signal_number;
+    shell_reload(user);
+}
+
+static void
 tell_ready(const struct shell *shell)
 {
     char lines[256];
@@ -159,6 +168,9 @@ run(struct loop *loop, const struct shell_config *config)
     if (err == ERR_OK) {
         err = loop_on_signal(loop, SIGINT, on_signal, shell);
     }
+    if (err == ERR_OK) {
+        err = loop_on_signal(loop, SIGHUP, on_hangup, shell);
+    }
     if (err != ERR_OK) {
         log_error("signals cannot be caught", LOG_ERR(err));
         shell_free(shell);
@@ -168,6 +180,8 @@ run(struct loop *loop, const struct shell_config *config)
     log_info("ready", LOG_STR("version", HEDGEROW_VERSION),
         LOG_I64("http_port", shell_http_port(shell)),
         LOG_I64("link_port", shell_link_port(shell)),
+        LOG_STR("api_tokens",
+            settings.auth_token_file[0] != '\0' ? settings.auth_token_file : "none"),
         LOG_STR("token", token.size > 0 ? token.path : "none, loopback only"),
         LOG_I64("memory_bytes_max", shell_memory_size_max(config)));
     tell_ready(shell);

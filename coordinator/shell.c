@@ -157,10 +157,11 @@ static err_t
 open_api(struct shell *shell, const struct shell_config *config)
 {
     const struct api_backend backend = shell_backend(shell);
-    err_t err = api_new(shell->loop, &config->http, &backend, &shell->api);
+    char why[API_WHY_SIZE_MAX];
+    err_t err = api_new(shell->loop, &config->http, &backend, &shell->api, why);
     if (err != ERR_OK) {
-        log_error(
-            "cannot listen for the API", LOG_STR("address", config->http.listen), LOG_ERR(err));
+        log_error("cannot listen for the API", LOG_STR("address", config->http.listen),
+            LOG_STR("why", why));
     }
     return err;
 }
@@ -221,6 +222,17 @@ shell_free(struct shell *shell)
     deferred_fini(&shell->deferred);
     free(shell->answers);
     free(shell);
+}
+
+void
+shell_reload(struct shell *shell)
+{
+    char why[API_WHY_SIZE_MAX];
+    if (api_reload(shell->api, why) == ERR_OK) {
+        log_info("tokens read again");
+    } else {
+        log_error("tokens stay as they were", LOG_STR("why", why));
+    }
 }
 
 uint16_t

@@ -48,6 +48,8 @@ uint16_t shell_link_port(const struct shell *shell);
 /* Accept nothing more; end the loop when the last job is terminal and its answer has left,
  * or cancel what is left when the drain's time is over.  Called again: cancel it now. */
 void shell_drain(struct shell *shell);
+/* Read what may change while we run (SIGHUP): the API's tokens. */
+void shell_reload(struct shell *shell);
 /* The bound of all that the coordinator holds, for the log line at its start. */
 uint64_t shell_memory_size_max(const struct shell_config *config);
 

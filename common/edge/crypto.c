@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -65,6 +66,12 @@ crypto_hash_end(struct crypto_hash *hash, uint8_t digest[CRYPTO_SHA256_SIZE])
     unsigned digest_size = 0;
     CHECK(EVP_DigestFinal_ex(hash->context, digest, &digest_size) == 1);
     CHECK(digest_size == CRYPTO_SHA256_SIZE);
+}
+
+void
+crypto_sha256(const void *bytes, size_t size, uint8_t digest[CRYPTO_SHA256_SIZE])
+{
+    CHECK(SHA256(bytes, size, digest) != NULL);
 }
 
 void

@@ -25,6 +25,7 @@ void crypto_hash_add(struct crypto_hash *hash, const void *bytes, size_t size);
 /* Once. */
 void crypto_hash_end(struct crypto_hash *hash, uint8_t digest[CRYPTO_SHA256_SIZE]);
 
+void crypto_sha256(const void *bytes, size_t size, uint8_t digest[CRYPTO_SHA256_SIZE]);
 void crypto_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
     uint8_t mac[CRYPTO_SHA256_SIZE]);
 /* Takes the same time wherever they differ. */

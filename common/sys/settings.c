@@ -19,10 +19,10 @@
 
 /* Variables of the same prefix that are not settings: the command's, what a handler's
  * process finds in its environment, and what the tests tell their scripts. */
-static const char *const other_variables[] = { "HEDGEROW_SERVER", "HEDGEROW_CONTEXT",
-    "HEDGEROW_OUTPUT", "HEDGEROW_JOB_ID", "HEDGEROW_ATTEMPT", "HEDGEROW_REMAINING_MS",
-    "HEDGEROW_HANDLER", "HEDGEROW_BIN", "HEDGEROW_SOURCE", "HEDGEROW_PRESET",
-    "HEDGEROW_SANITIZE" };
+static const char *const other_variables[] = { "HEDGEROW_SERVER", "HEDGEROW_API_TOKEN_FILE",
+    "HEDGEROW_CONTEXT", "HEDGEROW_OUTPUT", "HEDGEROW_JOB_ID", "HEDGEROW_ATTEMPT",
+    "HEDGEROW_REMAINING_MS", "HEDGEROW_HANDLER", "HEDGEROW_BIN", "HEDGEROW_SOURCE",
+    "HEDGEROW_PRESET", "HEDGEROW_SANITIZE" };
 
 /* One value on its way in: who says it, how the saying is called, what it says. */
 struct input {

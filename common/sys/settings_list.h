@@ -58,6 +58,10 @@
         "Idempotency-Keys remembered; past it the oldest is forgotten")                        \
     X(DURATION, idempotency_kept, "idempotency.kept", SETTINGS_C, "24h", "1s", "720h", "", "", \
         "how long an Idempotency-Key is remembered")                                           \
+    X(FILE, auth_token_file, "auth.token_file", SETTINGS_C, "", "", "", "", "",                \
+        "file with the hashes of the API's tokens; none: everybody may do everything")         \
+    X(BOOL, auth_insecure, "auth.insecure", SETTINGS_C, "false", "", "", "", "",               \
+        "let the API listen beyond this machine without tokens")                               \
     X(STRING, link_listen, "link.listen", SETTINGS_C, "tcp://127.0.0.1:7400", "", "", "", "",  \
         "where workers dial in: tcp://HOST:PORT or ipc:///PATH")                               \
     X(FILE, link_token_file, "link.token_file", SETTINGS_CW, "", "", "", "", "",               \

@@ -4,6 +4,7 @@
  */
 #include "common/edge/json.h"
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/connect.h"
 #include "coordinator/cli/json_print.h"
 #include "coordinator/cli/options.h"
 #include "coordinator/cli/out.h"
@@ -114,7 +115,7 @@ listing_command(const struct argp *argp, int argc, char **argv, const struct lis
             .output = OUTPUT_TABLE },
     };
     options_parse(argp, argc, argv, &options);
-    struct hedgerow_client *client = hedgerow_client_new(options.common.server);
+    struct hedgerow_client *client = connect_client(&options.common);
     CHECK(client != NULL);
     struct hedgerow_reply reply;
     int exit_code = hedgerow_get(client, listing->path, 0, &reply) == HEDGEROW_OK
@@ -329,7 +330,7 @@ health_command(int argc, char **argv)
             .output = OUTPUT_TABLE },
     };
     options_parse(&health_argp, argc, argv, &options);
-    struct hedgerow_client *client = hedgerow_client_new(options.common.server);
+    struct hedgerow_client *client = connect_client(&options.common);
     CHECK(client != NULL);
     const char *path = options.is_worker_wanted  ? "/v1/workers"
                        : options.is_ready_wanted ? "/readyz"
@@ -359,7 +360,7 @@ version_command(int argc, char **argv)
             .output = OUTPUT_TABLE },
     };
     options_parse(&version_argp, argc, argv, &options);
-    struct hedgerow_client *client = hedgerow_client_new(options.common.server);
+    struct hedgerow_client *client = connect_client(&options.common);
     CHECK(client != NULL);
     struct hedgerow_reply reply;
     struct json *json = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/connect.h"
 #include "coordinator/cli/job_view.h"
 #include "coordinator/cli/json_print.h"
 #include "coordinator/cli/options.h"
@@ -151,7 +152,7 @@ explain_command(int argc, char **argv)
     if ((options.job_id == NULL) != options.is_last) {
         options_fail("name one job, or --last");
     }
-    struct hedgerow_client *client = hedgerow_client_new(options.common.server);
+    struct hedgerow_client *client = connect_client(&options.common);
     if (client == NULL) {
         out_error("out of memory");
         return CLI_FAILED;

@@ -3,6 +3,7 @@
 
 #include "common/edge/json.h"
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/connect.h"
 #include "coordinator/cli/json_print.h"
 #include "coordinator/cli/report.h"
 
@@ -49,7 +50,7 @@ jobs_begin(const struct argp *argp, int argc, char **argv, struct jobs_options *
     if (options->words_count > ids_max) {
         options_fail("'%s' is one word too many", options->words[ids_max]);
     }
-    struct hedgerow_client *client = hedgerow_client_new(options->common.server);
+    struct hedgerow_client *client = connect_client(&options->common);
     CHECK(client != NULL);
     return client;
 }

@@ -15,12 +15,15 @@
 
 enum {
     KEY_JSON = 1000,
-    KEY_NO_COLOR
+    KEY_NO_COLOR,
+    KEY_TOKEN_FILE
 };
 
 static const struct argp_option common_options[] = {
     { "server", 's', "URL", 0,
         "Where the coordinator is (HEDGEROW_SERVER; else http://127.0.0.1:8080)", 0 },
+    { "token-file", KEY_TOKEN_FILE, "FILE", 0,
+        "File with your token for the API (HEDGEROW_API_TOKEN_FILE)", 0 },
     { "output", 'o', "FORMAT", 0,
         "What to print: raw, table, json, jsonl, id or none, as far as it fits", 0 },
     { "json", KEY_JSON, NULL, 0, "The same as -o json", 0 },
@@ -100,6 +103,7 @@ on_common(int key, char *value, struct argp_state *state)
     struct options *options = state->input;
     switch (key) {
     case 's': options->server = value; return 0;
+    case KEY_TOKEN_FILE: options->token_file = value; return 0;
     case 'o': set_output(options, value); return 0;
     case KEY_JSON: set_output(options, "json"); return 0;
     case 'v': options->is_verbose = true; return 0;
@@ -110,6 +114,8 @@ on_common(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_INIT: {
         const char *server = getenv("HEDGEROW_SERVER");
+        const char *token_file = getenv("HEDGEROW_API_TOKEN_FILE");
+        options->token_file = token_file != NULL && token_file[0] != '\0' ? token_file : NULL;
         options->server =
             server != NULL && server[0] != '\0' ? server : HEDGEROW_SERVER_DEFAULT;
         return 0;

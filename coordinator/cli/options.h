@@ -31,6 +31,7 @@ struct options {
     unsigned outputs; /* bits of what makes sense here; set before parsing */
     enum output output;
     const char *server;
+    const char *token_file; /* NULL: none */
     bool is_quiet;
     bool is_verbose;
 };

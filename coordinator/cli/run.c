@@ -4,6 +4,7 @@
 #include "common/sys/clock.h"
 #include "coordinator/cli/call_options.h"
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/connect.h"
 #include "coordinator/cli/input.h"
 #include "coordinator/cli/job_view.h"
 #include "coordinator/cli/json_print.h"
@@ -90,7 +91,7 @@ static void
 wait_for_stop(const struct run_options *options, const char *job_id)
 {
     out_note("cancelling job %s (Ctrl-C again to leave it)", job_id);
-    struct hedgerow_client *client = hedgerow_client_new(options->common.server);
+    struct hedgerow_client *client = connect_client(&options->common);
     if (client == NULL) {
         return;
     }
@@ -170,7 +171,7 @@ run_one(struct run_options *options)
     if (!input_load(options->words_count > 0 ? options->words[0] : NULL, &input)) {
         return CLI_USAGE;
     }
-    struct hedgerow_client *client = hedgerow_client_new(options->common.server);
+    struct hedgerow_client *client = connect_client(&options->common);
     struct hedgerow_interrupt *interrupt = signals_catch();
     if (client == NULL || interrupt == NULL) {
         input_fini(&input);

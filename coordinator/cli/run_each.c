@@ -9,6 +9,7 @@
  * asked for, not from when its file is read.
  */
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/connect.h"
 #include "coordinator/cli/input.h"
 #include "coordinator/cli/json_print.h"
 #include "coordinator/cli/out.h"
@@ -190,7 +191,7 @@ static void *
 worker_main(void *user)
 {
     struct each *each = user;
-    struct hedgerow_client *client = hedgerow_client_new(each->options->common.server);
+    struct hedgerow_client *client = connect_client(&each->options->common);
     CHECK(client != NULL);
     size_t index;
     while (take_next(each, &index)) {
@@ -272,7 +273,7 @@ run_each(const struct run_options *options)
     each_run(&each);
     each_conclude(&each);
     if (each.last_job[0] != '\0') {
-        struct hedgerow_client *client = hedgerow_client_new(options->common.server);
+        struct hedgerow_client *client = connect_client(&options->common);
         if (client != NULL) {
             state_save_last(each.last_job, hedgerow_client_server(client));
         }

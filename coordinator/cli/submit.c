@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/call_options.h"
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/connect.h"
 #include "coordinator/cli/input.h"
 #include "coordinator/cli/json_print.h"
 #include "coordinator/cli/out.h"
@@ -87,7 +88,7 @@ submit_command(int argc, char **argv)
     }
     options.call.input = input.bytes;
     options.call.input_size = input.size;
-    struct hedgerow_client *client = hedgerow_client_new(options.common.server);
+    struct hedgerow_client *client = connect_client(&options.common);
     CHECK(client != NULL);
     int exit_code = submit(client, &options);
     hedgerow_client_free(client);

@@ -18,11 +18,13 @@
 #define HEADER_SIZE_MAX 384
 #define TIMEOUT_MS_MAX  (3600 * INT64_C(1000)) /* the service's own bound of a job */
 #define TIMEOUT_MS_ASK  (10 * INT64_C(1000))
+#define TOKEN_SIZE_MAX  256
 #define TRIES_MAX       16
 
 struct hedgerow_client {
     char *server; /* without a slash at its end */
     struct transport *transport;
+    char *authorization; /* "Bearer TOKEN"; NULL: none */
 };
 
 /* One request, before it is known how often it is tried. */
@@ -90,6 +92,35 @@ hedgerow_client_new(const char *server)
     return client;
 }
 
+static void
+forget_token(struct hedgerow_client *client)
+{
+    if (client->authorization != NULL) {
+        explicit_bzero(client->authorization, strlen(client->authorization));
+        free(client->authorization);
+        client->authorization = NULL;
+    }
+}
+
+int
+hedgerow_client_set_token(struct hedgerow_client *client, const char *token)
+{
+    forget_token(client);
+    if (token == NULL) {
+        return 0;
+    }
+    size_t size = strlen(token);
+    bool is_good = size > 0 && size <= TOKEN_SIZE_MAX;
+    for (size_t i = 0; is_good && i < size; i++) {
+        is_good = token[i] > ' ' && token[i] < 0x7f;
+    }
+    if (!is_good || asprintf(&client->authorization, "Bearer %s", token) < 0) {
+        client->authorization = NULL;
+        return -1;
+    }
+    return 0;
+}
+
 void
 hedgerow_client_free(struct hedgerow_client *client)
 {
@@ -97,6 +128,7 @@ hedgerow_client_free(struct hedgerow_client *client)
         return;
     }
     transport_free(client->transport);
+    forget_token(client);
     free(client->server);
     free(client);
 }
@@ -180,6 +212,9 @@ asking_try(struct hedgerow_client *client, const struct asking *asking,
 {
     struct headers headers;
     headers_make(&headers, asking);
+    if (client->authorization != NULL) {
+        headers_add(&headers, "Authorization", client->authorization);
+    }
     struct transport_request request = {
         .url = asking->url,
         .is_post = asking->is_post,

@@ -113,6 +113,9 @@ struct hedgerow_client;
 /* server: http://host:port or https://host:port; NULL: HEDGEROW_SERVER_DEFAULT.  NULL
  * without memory. */
 HEDGEROW_API struct hedgerow_client *hedgerow_client_new(const char *server);
+/* The token that every call shows (copied; NULL: none).  -1: it is longer than 256 bytes, has
+ * characters that no token has, or there is no memory. */
+HEDGEROW_API int hedgerow_client_set_token(struct hedgerow_client *client, const char *token);
 HEDGEROW_API void hedgerow_client_free(struct hedgerow_client *client);
 HEDGEROW_API const char *hedgerow_client_server(const struct hedgerow_client *client);
 

@@ -4,6 +4,7 @@
 #include "common/sys/clock.h"
 #include "coordinator/http/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SLOT_BITS 17 /* above the largest http.connections_max */
@@ -158,11 +159,65 @@ new_slots(struct api *api)
 }
 
 err_t
+api_reload(struct api *api, char why[API_WHY_SIZE_MAX])
+{
+    const char *path = api->config.token_file;
+    struct access *access = NULL;
+    char detail[ACCESS_WHY_SIZE_MAX];
+    if (path == NULL || path[0] == '\0') {
+        return ERR_OK;
+    }
+    err_t err = access_load(path, &access, detail);
+    if (err != ERR_OK) {
+        snprintf(why, API_WHY_SIZE_MAX, "the token file: %s", detail);
+        return err;
+    }
+    access_free(api->access);
+    api->access = access;
+    return ERR_OK;
+}
+
+/* Everything but the listener. */
+static err_t
+new_parts(struct api *api, char why[API_WHY_SIZE_MAX])
+{
+    set_limits(api);
+    err_t err = new_slots(api);
+    if (err == ERR_OK) {
+        err = keys_new(api->config.keys.count_max, api->config.keys.kept, &api->keys);
+    }
+    if (err == ERR_OK) {
+        err = loop_timer_new(api->loop, conn_on_timer, api, &api->timer);
+    }
+    return err == ERR_OK ? api_reload(api, why) : err;
+}
+
+static err_t
+open_listener(struct api *api, char why[API_WHY_SIZE_MAX])
+{
+    err_t err = net_listen(api->loop, api->config.listen, conn_accept, api, &api->listener);
+    if (err != ERR_OK) {
+        return err;
+    }
+    api->port = net_listener_port(api->listener);
+    bool is_loopback = net_listener_is_loopback(api->listener);
+    api->checks_host = api->config.hosts[0] != '\0' || is_loopback;
+    if (!is_loopback && api->access == NULL && !api->config.is_insecure) {
+        snprintf(why, API_WHY_SIZE_MAX,
+            "beyond this machine it needs tokens (auth.token_file), or auth.insecure to do "
+            "without");
+        return ERR_AUTH;
+    }
+    return ERR_OK;
+}
+
+err_t
 api_new(struct loop *loop, const struct api_config *config, const struct api_backend *backend,
-    struct api **ret_api)
+    struct api **ret_api, char why[API_WHY_SIZE_MAX])
 {
     CHECK(config->connections_max > 0);
 
+    why[0] = '\0';
     struct api *api = calloc(1, sizeof *api);
     if (api == NULL) {
         return ERR_NO_MEMORY;
@@ -172,23 +227,17 @@ api_new(struct loop *loop, const struct api_config *config, const struct api_bac
     api->config.hosts = config->hosts != NULL ? config->hosts : "";
     api->backend = *backend;
     api->timer_at = INSTANT_NEVER;
-    set_limits(api);
-    err_t err = new_slots(api);
+    err_t err = new_parts(api, why);
     if (err == ERR_OK) {
-        err = keys_new(api->config.keys.count_max, api->config.keys.kept, &api->keys);
-    }
-    if (err == ERR_OK) {
-        err = loop_timer_new(loop, conn_on_timer, api, &api->timer);
-    }
-    if (err == ERR_OK) {
-        err = net_listen(loop, config->listen, conn_accept, api, &api->listener);
+        err = open_listener(api, why);
     }
     if (err != ERR_OK) {
+        if (why[0] == '\0') {
+            snprintf(why, API_WHY_SIZE_MAX, "%s", err_text(err));
+        }
         api_free(api);
         return err;
     }
-    api->port = net_listener_port(api->listener);
-    api->checks_host = api->config.hosts[0] != '\0' || net_listener_is_loopback(api->listener);
     *ret_api = api;
     return ERR_OK;
 }
@@ -208,6 +257,7 @@ api_free(struct api *api)
     }
     loop_timer_free(api->timer);
     keys_free(api->keys);
+    access_free(api->access);
     out_fini(&api->out);
     free(api->conns);
     free(api->counts);

@@ -132,9 +132,11 @@ struct api_keys {
 };
 
 struct api_config {
-    const char *listen; /* host:port; port 0: any */
-    const char *hosts;  /* names that requests may be for beside addresses and localhost,
+    const char *listen;     /* host:port; port 0: any */
+    const char *hosts;      /* names that requests may be for beside addresses and localhost,
                          * comma-separated; "" or NULL: any name, but on a loopback listener */
+    const char *token_file; /* access.h; "" or NULL: everybody may do everything ... */
+    bool is_insecure;       /* ... which beyond loopback must be asked for */
     uint32_t input_size_max;
     uint32_t connections_max;
     duration_t timeout_max;
@@ -144,9 +146,16 @@ struct api_config {
 
 /* The bound of what the front end holds, libevent's and the kernel's buffers aside. */
 uint64_t api_memory_size_max(const struct api_config *config);
-/* Errors: INVALID (listen), IN_USE, PERMISSION, NO_MEMORY. */
-err_t api_new(struct loop *loop, const struct api_config *config,
-    const struct api_backend *backend, struct api **ret_api) MUST_USE;
+#define API_WHY_SIZE_MAX 256
+
+/* why: what went wrong, in one sentence.
+ * Errors: INVALID (listen, a line of the token file), AUTH (beyond loopback, without tokens),
+ * IN_USE, PERMISSION, NOT_FOUND, NO_MEMORY. */
+err_t
+api_new(struct loop *loop, const struct api_config *config, const struct api_backend *backend,
+    struct api **ret_api, char why[API_WHY_SIZE_MAX]) MUST_USE;
+/* Read the token file again; on failure the former tokens hold. */
+err_t api_reload(struct api *api, char why[API_WHY_SIZE_MAX]) MUST_USE;
 void api_free(struct api *api);
 uint16_t api_port(const struct api *api);
 /* No new connection; idle ones close. */

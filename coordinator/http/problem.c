@@ -79,7 +79,8 @@ reply_problem(struct conn *conn, const struct problem *problem)
                          .body = out_slice(out),
                          .job = problem->job,
                          .retry_after = problem->retry_after,
-                         .allow = problem->allow });
+                         .allow = problem->allow,
+                         .authenticate = problem->authenticate });
 }
 
 void
@@ -127,6 +128,34 @@ reply_no_memory(struct conn *conn)
                          .content_type = "application/problem+json",
                          .body = { body, sizeof body - 1 },
                          .retry_after = duration_s(1) });
+}
+
+void
+reply_no_token(struct conn *conn)
+{
+    reply_problem(conn, &(struct problem){ .status = 401,
+                            .code = "no-token",
+                            .title = "No token",
+                            .detail = "send 'Authorization: Bearer TOKEN' with a token that "
+                                      "this server knows",
+                            .field = "Authorization",
+                            .authenticate = "Bearer realm=\"hedgerow\"" });
+}
+
+void
+reply_not_in_scope(struct conn *conn, const char *scope)
+{
+    char detail[96];
+    char authenticate[96];
+    snprintf(detail, sizeof detail, "this token is not good for: %s", scope);
+    snprintf(authenticate, sizeof authenticate,
+        "Bearer realm=\"hedgerow\", error=\"insufficient_scope\", scope=\"%s\"", scope);
+    reply_problem(conn, &(struct problem){ .status = 403,
+                            .code = "not-in-scope",
+                            .title = "Not in scope",
+                            .detail = detail,
+                            .field = "Authorization",
+                            .authenticate = authenticate });
 }
 
 void

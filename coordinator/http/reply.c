@@ -11,6 +11,8 @@ static const struct status {
     { 200, "OK" },
     { 202, "Accepted" },
     { 400, "Bad Request" },
+    { 401, "Unauthorized" },
+    { 403, "Forbidden" },
     { 404, "Not Found" },
     { 405, "Method Not Allowed" },
     { 408, "Request Timeout" },
@@ -235,6 +237,10 @@ reply_send(struct conn *conn, const struct reply *reply)
     if (reply->allow != NULL) {
         put(&head, SLICE("\r\nAllow: "));
         put(&head, slice_of(reply->allow));
+    }
+    if (reply->authenticate != NULL) {
+        put(&head, SLICE("\r\nWWW-Authenticate: "));
+        put(&head, slice_of(reply->authenticate));
     }
     if (reply->is_accepted) {
         char id[ID_TEXT_SIZE];

@@ -18,23 +18,24 @@ struct route {
     const char *pattern; /* {} matches one segment, or the part of it before a colon */
     void (*handle)(struct request *request);
     enum route_body body;
+    enum access_scope scope; /* what a token must be good for */
 };
 
 /* The routes that carry the load come first. */
 static const struct route routes[] = {
-    { CODEC_POST, "/v1/handlers/{}:invoke", submit_invoke, BODY_INPUT },
-    { CODEC_POST, "/v1/jobs", submit_job, BODY_DOCUMENT },
-    { CODEC_GET, "/v1/jobs/{}", handle_job, BODY_SMALL },
-    { CODEC_GET, "/v1/jobs/{}/result", handle_job_result, BODY_SMALL },
-    { CODEC_GET, "/v1/jobs/{}/attempts", handle_job_attempts, BODY_SMALL },
-    { CODEC_POST, "/v1/jobs/{}:cancel", handle_job_cancel, BODY_SMALL },
-    { CODEC_GET, "/v1/jobs", handle_jobs, BODY_SMALL },
-    { CODEC_GET, "/v1/workers", handle_workers, BODY_SMALL },
-    { CODEC_GET, "/v1/handlers", handle_handlers, BODY_SMALL },
-    { CODEC_GET, "/livez", handle_live, BODY_SMALL },
-    { CODEC_GET, "/readyz", handle_ready, BODY_SMALL },
-    { CODEC_GET, "/version", handle_version, BODY_SMALL },
-    { CODEC_GET, "/metrics", handle_metrics, BODY_SMALL },
+    { CODEC_POST, "/v1/handlers/{}:invoke", submit_invoke, BODY_INPUT, ACCESS_SUBMIT },
+    { CODEC_POST, "/v1/jobs", submit_job, BODY_DOCUMENT, ACCESS_SUBMIT },
+    { CODEC_GET, "/v1/jobs/{}", handle_job, BODY_SMALL, ACCESS_READ },
+    { CODEC_GET, "/v1/jobs/{}/result", handle_job_result, BODY_SMALL, ACCESS_READ },
+    { CODEC_GET, "/v1/jobs/{}/attempts", handle_job_attempts, BODY_SMALL, ACCESS_READ },
+    { CODEC_POST, "/v1/jobs/{}:cancel", handle_job_cancel, BODY_SMALL, ACCESS_CANCEL },
+    { CODEC_GET, "/v1/jobs", handle_jobs, BODY_SMALL, ACCESS_READ },
+    { CODEC_GET, "/v1/workers", handle_workers, BODY_SMALL, ACCESS_READ },
+    { CODEC_GET, "/v1/handlers", handle_handlers, BODY_SMALL, ACCESS_READ },
+    { CODEC_GET, "/livez", handle_live, BODY_SMALL, ACCESS_OPEN },
+    { CODEC_GET, "/readyz", handle_ready, BODY_SMALL, ACCESS_OPEN },
+    { CODEC_GET, "/version", handle_version, BODY_SMALL, ACCESS_OPEN },
+    { CODEC_GET, "/metrics", handle_metrics, BODY_SMALL, ACCESS_READ },
 };
 
 unsigned
@@ -219,6 +220,28 @@ is_for_us(struct request *request)
     return false;
 }
 
+/* false: answered.  Two headers are as good as none: a front end may have looked at the
+ * other one. */
+static bool
+is_allowed(struct request *request, enum access_scope scope)
+{
+    struct conn *conn = request->conn;
+    const struct access *access = conn->api->access;
+    struct slice shown = { 0 };
+    if (access == NULL || scope == ACCESS_OPEN) {
+        return true;
+    }
+    if (codec_find(&conn->codec, request->head, SLICE("Authorization"), &shown) > 1) {
+        shown = (struct slice){ 0 };
+    }
+    switch (access_look(access, shown, scope, &request->tenant)) {
+    case ACCESS_GRANTED: return true;
+    case ACCESS_UNKNOWN: reply_no_token(conn); return false;
+    case ACCESS_FORBIDDEN: reply_not_in_scope(conn, access_scope_text(scope)); return false;
+    }
+    CHECK_UNREACHABLE();
+}
+
 /* false: answered. */
 static bool
 resolve(struct request *request)
@@ -232,6 +255,9 @@ resolve(struct request *request)
     request->conn->route = route;
     if (route == NULL) {
         refuse_route(request);
+        return false;
+    }
+    if (!is_allowed(request, route->scope)) {
         return false;
     }
     if (!decode(capture, false, request->capture, sizeof request->capture)) {

@@ -23,6 +23,7 @@
 #define COORDINATOR_HTTP_STATE_H
 
 #include "common/edge/net.h"
+#include "coordinator/http/access.h"
 #include "coordinator/http/api.h"
 #include "coordinator/http/codec.h"
 #include "coordinator/http/keys.h"
@@ -137,6 +138,7 @@ struct api {
     uint64_t held_size; /* of all connections, at most limits.held_max and one answer */
     struct conn *free;
     struct keys *keys;
+    struct access *access; /* NULL: everybody may do everything */
     struct conn_list deadlines[DEADLINES_COUNT];
     uint64_t ticket_last;
     bool is_closing;
@@ -156,6 +158,7 @@ struct api {
 struct request {
     struct conn *conn;
     const uint8_t *head; /* the codec's ranges point into it */
+    const char *tenant;  /* whose token it came with; NULL: nobody's, and none is needed */
     struct slice path;
     struct slice query;
     struct slice body;
@@ -281,6 +284,7 @@ struct reply {
     job_id_t job_id;            /* X-Job-Id alone; none */
     duration_t retry_after;     /* zero: no header */
     const char *allow;          /* NULL */
+    const char *authenticate;   /* NULL */
     bool is_result;             /* bytes of a handler's: no browser may run them */
     bool is_accepted;           /* Location */
 };
@@ -304,6 +308,7 @@ struct problem {
     const char *unit;
     duration_t retry_after;
     const char *allow;
+    const char *authenticate; /* WWW-Authenticate */
 };
 
 void reply_problem(struct conn *conn, const struct problem *problem);
@@ -312,6 +317,9 @@ void reply_bad_field(struct conn *conn, const char *field, const char *nearest,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 void reply_too_big(struct conn *conn, const char *field, uint64_t limit);
 void reply_no_memory(struct conn *conn); /* and closes */
+/* No token, or one that is none of ours: nobody learns which. */
+void reply_no_token(struct conn *conn);
+void reply_not_in_scope(struct conn *conn, const char *scope);
 void reply_unknown_job(struct conn *conn, job_id_t id);
 /* The job was not taken. */
 void reply_refused(struct conn *conn, const char *handler, const struct core_command *refuse);

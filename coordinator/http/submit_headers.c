@@ -106,6 +106,7 @@ claim_key(struct keys_claim *claim, struct request *request, struct slice key)
     }
     if (err == ERR_OK) {
         struct codec *codec = &request->conn->codec;
+        hash_part(of_key, slice_of(request->tenant != NULL ? request->tenant : ""));
         hash_part(of_key, key);
         crypto_hash_end(of_key, digest);
         memcpy(claim->name.bytes, digest, sizeof claim->name.bytes);

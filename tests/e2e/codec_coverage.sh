@@ -22,8 +22,8 @@ done
 for file in common/pure/*.c; do
     gcc "${flags[@]}" -c "$file" -o "$work/pure_$(basename "$file" .c).o"
 done
-gcc "${flags[@]}" --coverage -o "$work/unit" tests/unit/test_codec.c tests/support/cunit_main.c \
-    "$work"/*.o -lcunit -lm
+gcc "${flags[@]}" --coverage -o "$work/unit" tests/unit/test_codec.c \
+    tests/support/cunit_main.c "$work"/*.o -lcunit -lm
 gcc "${flags[@]}" --coverage -o "$work/corpus" tests/fuzz/fuzz_http.c \
     tests/support/fuzz_replay.c "$work"/*.o -lm
 "$work/unit" >"$work/out" || { tail "$work/out"; exit 1; }
@@ -34,7 +34,8 @@ for file in "${parser[@]}"; do
     stem=$(basename "$file" .c)
     (cd "$work" && gcov -o "$stem.gcda" "$source/$file") >"$work/gcov" 2>&1 ||
         { cat "$work/gcov"; exit 1; }
-    share=$(grep -A 1 "File '.*$file'" "$work/gcov" | sed -n 's/Lines executed:\([0-9.]*\)%.*/\1/p')
+    share=$(grep -A 1 "File '.*$file'" "$work/gcov" |
+        sed -n 's/Lines executed:\([0-9.]*\)%.*/\1/p')
     echo "$file: $share % of lines"
     if [ -z "$share" ] || awk "BEGIN { exit !($share < $LINES_MIN) }"; then
         status=1

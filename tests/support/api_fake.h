@@ -447,7 +447,8 @@ fake_build_as(struct fake *fake, const struct api_config *wanted)
     config.input_size_max = FAKE_INPUT_MAX;
     config.connections_max = config.connections_max > 0 ? config.connections_max : 64;
     config.timeout_max = duration_s(3600);
-    CHECK(api_new(fake->loop, &config, &backend, &fake->api) == ERR_OK);
+    char why[API_WHY_SIZE_MAX];
+    CHECK(api_new(fake->loop, &config, &backend, &fake->api, why) == ERR_OK);
     fake->port = api_port(fake->api);
     fake_join_workers(fake);
 }
@@ -458,6 +459,7 @@ fake_build(
 {
     fake_build_as(fake, &(struct api_config){ .listen = listen,
                             .hosts = "h",
+                            .is_insecure = true,
                             .connections_max = connections_max,
                             .limits = limits });
 }

@@ -184,7 +184,8 @@ conn_rebound_name_is_refused(void)
     fake_expect(&fake, LIVEZ, 421, "other-host");
     fake_expect(&fake, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "live");
     fake_stop(&fake);
-    fake_start_as(&fake, &(struct api_config){ .listen = ":0", .connections_max = 8 });
+    fake_start_as(&fake,
+        &(struct api_config){ .listen = ":0", .is_insecure = true, .connections_max = 8 });
     fake_expect(&fake, LIVEZ, 200, "live");
     fake_stop(&fake);
 }
