@@ -87,7 +87,7 @@ run_owner(void *(*thief)(void *), bool is_ring)
         dice = dice * 1664525 + 1013904223;
         if (dice >> 31 == 0 && pushed < ITEMS_COUNT) {
             pushed += is_ring ? runq_ring_push(&ring, &items[pushed])
-                              : runq_deque_push(&deque, &items[pushed]);
+                              : runq_deque_push(&deque, &items[pushed], RUNQ_DEQUE_COUNT);
         } else {
             take(is_ring ? runq_ring_take(&ring) : runq_deque_take(&deque));
         }

@@ -52,13 +52,6 @@ count_started(struct thread *thread)
     atomic_store_explicit(&thread->proc->started_count, count + 1, memory_order_release);
 }
 
-static void
-commit_behind(struct thread *thread, struct hr_fiber *fiber, void *arg)
-{
-    (void) arg;
-    proc_ready_behind(thread, fiber);
-}
-
 struct start {
     struct hr_ctx *ctx; /* NULL: the caller's */
     hr_fn *fn;
@@ -89,10 +82,7 @@ fiber_start(const struct start *start, struct hr_fiber **ret_fiber)
             *ret_fiber = fiber;
         }
         count_started(thread);
-        if (!proc_ready_spawned(thread, fiber)) {
-            /* Many wait to begin: run them now, on warm stacks, instead of piling up. */
-            proc_switch_to(self, fiber, commit_behind, NULL);
-        }
+        proc_ready_spawned(self, thread, fiber);
     }
     if (self != NULL) {
         proc_leave_parks(self);

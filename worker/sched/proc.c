@@ -19,7 +19,9 @@ enum {
     SHARED_BATCH_COUNT = 128,
     STEAL_PASSES_COUNT = 4,
     PUSHES_PER_CLOCK = 16,
-    POLL_EVERY_NS = 100 * 1000
+    SPAWNED_COUNT = 256,
+    POLL_EVERY_NS = 100 * 1000,
+    OLDEST_EVERY_NS = 1000 * 1000
 };
 
 struct sched sched;
@@ -114,21 +116,6 @@ proc_ready_list(struct thread *thread, struct runq_list *list)
     }
 }
 
-bool
-proc_ready_spawned(struct thread *thread, struct hr_fiber *fiber)
-{
-    if (thread == NULL) {
-        proc_ready_behind(NULL, fiber);
-        return true;
-    }
-    if (!runq_deque_push(&thread->proc->deque, fiber)) {
-        thread->proc->is_draining = 1;
-        return false;
-    }
-    work_added(thread->proc);
-    return true;
-}
-
 /* ---- picking and switching ---- */
 
 /* From our own queues, without looking at the order of things too closely. */
@@ -145,7 +132,7 @@ take_local(struct proc *proc)
         if (fiber != NULL) {
             return fiber;
         }
-        proc->is_draining = 0;
+        proc->is_draining = false;
     }
     fiber = runq_ring_take(&proc->ring);
     if (fiber == NULL) {
@@ -153,6 +140,7 @@ take_local(struct proc *proc)
     }
     if (fiber == NULL) {
         proc->work_since = 0;
+        proc->is_growing = false;
     }
     return fiber;
 }
@@ -178,17 +166,48 @@ proc_switch_away(struct hr_fiber *self, commit_fn *commit, void *arg)
     dispatch_away(self, thread);
 }
 
-void
-proc_switch_to(struct hr_fiber *self, struct hr_fiber *to, commit_fn *commit, void *arg)
+static void
+commit_behind(struct thread *thread, struct hr_fiber *fiber, void *arg)
 {
-    struct thread *thread = self->thread;
-    thread->commit = commit;
+    (void) arg;
+    proc_ready_behind(thread, fiber);
+}
+
+/* Many wait to begin.  Run this one now, on a warm stack, and then all the others, with self
+ * behind them, instead of piling up: most likely self is a loop.
+ *
+ * If one of those spawns too, they are trees.  Then whoever is put aside holds up children
+ * that wait for it on stacks of their own, and each of them the same below: depth first is
+ * what keeps that small, so from there on the deque may grow. */
+static void
+spawned_many(struct hr_fiber *self, struct thread *thread, struct hr_fiber *fiber)
+{
+    thread->proc->is_draining = true;
+    thread->proc->drainer = self;
+    thread->commit = commit_behind;
     thread->commit_fiber = self;
-    thread->commit_arg = arg;
-    if (!dispatch_prepare(thread, to)) {
-        to = NULL;
+    thread->commit_arg = NULL;
+    dispatch_switch(self, thread, dispatch_prepare(thread, fiber) ? fiber : NULL);
+}
+
+void
+proc_ready_spawned(struct hr_fiber *self, struct thread *thread, struct hr_fiber *fiber)
+{
+    if (thread == NULL) {
+        proc_ready_behind(NULL, fiber);
+        return;
     }
-    dispatch_switch(self, thread, to);
+    struct proc *proc = thread->proc;
+    if (proc->is_draining && self != proc->drainer) {
+        proc->is_draining = false;
+        proc->is_growing = true;
+    }
+    uint32_t count_max = proc->is_growing ? RUNQ_DEQUE_COUNT : SPAWNED_COUNT;
+    if (runq_deque_push(&proc->deque, fiber, count_max)) {
+        work_added(proc);
+    } else {
+        spawned_many(self, thread, fiber);
+    }
 }
 
 struct hr_fiber *
@@ -223,13 +242,6 @@ proc_switch_last(struct thread *thread, struct hr_fiber *next, struct stack_top 
     CHECK_UNREACHABLE();
 }
 
-static void
-commit_yield(struct thread *thread, struct hr_fiber *fiber, void *arg)
-{
-    (void) arg;
-    proc_ready_behind(thread, fiber);
-}
-
 void
 proc_yield(struct hr_fiber *self)
 {
@@ -237,9 +249,10 @@ proc_yield(struct hr_fiber *self)
     struct proc *proc = thread->proc;
     atomic_store_explicit(&thread->preempt, 0, memory_order_relaxed);
     if (runq_deque_count(&proc->deque) > 0) {
-        proc->is_draining = 1; /* those who never ran must not wait for who yields in turns */
+        proc->is_draining =
+            true; /* those who never ran must not wait for who yields in turns */
     }
-    proc_switch_away(self, commit_yield, NULL);
+    proc_switch_away(self, commit_behind, NULL);
 }
 
 void
@@ -342,7 +355,8 @@ poll_now(struct thread *thread, int64_t now)
 }
 
 /* Every 64th turn someone else comes first: else a pair that readies each other, or a
- * fiber that spawns for ever, would keep the rest out. */
+ * fiber that spawns for ever, would keep the rest out.  The deque's oldest only once in a
+ * millisecond: it is the root of the biggest subtree, and opens another path of stacks. */
 static struct hr_fiber *
 take_fair(struct thread *thread, int64_t now)
 {
@@ -351,9 +365,9 @@ take_fair(struct thread *thread, int64_t now)
         poll_now(thread, now);
     }
     struct hr_fiber *fiber = take_shared(thread, 1);
-    uint32_t turns = atomic_load_explicit(&proc->turns, memory_order_relaxed);
-    if (fiber == NULL && turns / PROC_FAIR_TURNS % 2 == 0) {
-        fiber = runq_deque_steal(&proc->deque); /* our own oldest */
+    if (fiber == NULL && now - proc->oldest_ns > OLDEST_EVERY_NS) {
+        proc->oldest_ns = now;
+        fiber = runq_deque_steal(&proc->deque); /* our own */
     }
     return fiber != NULL ? fiber : runq_ring_take(&proc->ring);
 }

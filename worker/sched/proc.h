@@ -46,7 +46,9 @@ enum proc_pool {
 
 struct proc {
     struct hr_fiber *_Atomic next;  /* owner; sysmon peeks */
-    uint32_t is_draining;           /* owner: the deque was full, empty it first */
+    bool is_draining;               /* owner: empty the deque first */
+    bool is_growing;                /* owner: what it holds spawns too (spawned_many) */
+    struct hr_fiber *drainer;       /* owner: who is put aside meanwhile; may be gone */
     _Atomic uint32_t turns;         /* owner writes, sysmon reads */
     struct thread *_Atomic carrier; /* NULL: idle */
     int64_t work_since;             /* owner: CPU ticks, 0: queues were empty */
@@ -59,6 +61,7 @@ struct proc {
     _Atomic uint64_t started_count; /* owner writes, anyone reads */
     _Atomic uint64_t ended_count;
     int64_t polled_ns; /* owner */
+    int64_t oldest_ns; /* owner: when the deque's oldest last had a turn of its own */
     uint32_t index;
     struct proc *idle_next; /* guard: sched.lock */
 };
@@ -189,9 +192,9 @@ proc_ready(struct thread *thread, struct hr_fiber *fiber)
 void proc_ready_behind(struct thread *thread, struct hr_fiber *fiber);
 /* All of list, in order, behind what waits already.  Empties it. */
 void proc_ready_list(struct thread *thread, struct runq_list *list);
-/* A fiber that never ran.  false: the deque is full and the caller should switch to it
- * (proc_switch_to_spawned). */
-bool proc_ready_spawned(struct thread *thread, struct hr_fiber *fiber);
+/* A fiber that never ran, started by self (NULL: from outside).  PARKS self when many wait
+ * to begin. */
+void proc_ready_spawned(struct hr_fiber *self, struct thread *thread, struct hr_fiber *fiber);
 void proc_push_shared(struct hr_fiber *fiber);
 
 /* ---- switching, from inside the runtime ---- */
@@ -201,8 +204,6 @@ struct hr_fiber *proc_pick_slow(struct thread *thread, uint32_t turns);
 /* Leave the running fiber: pick another, switch, and have commit(fiber, arg) run there.
  * Returns when the fiber is switched to again. */
 void proc_switch_away(struct hr_fiber *self, commit_fn *commit, void *arg);
-/* The same, to that very fiber. */
-void proc_switch_to(struct hr_fiber *self, struct hr_fiber *to, commit_fn *commit, void *arg);
 /* The last switch of a fiber; its stack goes with commit.  Returns the next fiber when that
  * one is new and should take over the running stack. */
 struct hr_fiber *proc_next_on_end(struct thread *thread);

@@ -103,11 +103,11 @@ runq_ring_steal(struct runq_ring *victim, struct runq_ring *thief)
 }
 
 bool
-runq_deque_push(struct runq_deque *deque, struct hr_fiber *fiber)
+runq_deque_push(struct runq_deque *deque, struct hr_fiber *fiber, uint32_t count_max)
 {
     int64_t bottom = atomic_load_explicit(&deque->bottom, memory_order_relaxed);
     int64_t top = atomic_load_explicit(&deque->top, memory_order_acquire);
-    if (bottom - top >= RUNQ_DEQUE_COUNT) {
+    if (bottom - top >= count_max) {
         return false;
     }
     atomic_store_explicit(

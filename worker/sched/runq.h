@@ -27,7 +27,7 @@
 
 enum {
     RUNQ_RING_COUNT = 256,
-    RUNQ_DEQUE_COUNT = 256
+    RUNQ_DEQUE_COUNT = 4096
 };
 
 struct runq_ring {
@@ -55,8 +55,8 @@ struct hr_fiber *runq_ring_take(struct runq_ring *ring);
  * them to run.  NULL: there was nothing. */
 struct hr_fiber *runq_ring_steal(struct runq_ring *victim, struct runq_ring *thief);
 
-/* false: full. */
-bool runq_deque_push(struct runq_deque *deque, struct hr_fiber *fiber);
+/* false: it holds count_max already. */
+bool runq_deque_push(struct runq_deque *deque, struct hr_fiber *fiber, uint32_t count_max);
 struct hr_fiber *runq_deque_take(struct runq_deque *deque);
 /* The oldest; NULL when empty, or when someone else was faster. */
 struct hr_fiber *runq_deque_steal(struct runq_deque *deque);

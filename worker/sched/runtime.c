@@ -174,7 +174,8 @@ procs_init(uint32_t procs_count)
         struct proc *proc = &proc_all[i];
         proc->index = i;
         atomic_store_explicit(&proc->next, NULL, memory_order_relaxed);
-        proc->is_draining = 0;
+        proc->is_draining = false;
+        proc->is_growing = false;
         atomic_store_explicit(&proc->carrier, NULL, memory_order_relaxed); /* of a last run */
         proc->work_since = 0;
         proc->stacks.count = 0;
