@@ -5,6 +5,7 @@
 #include "coordinator/core/learn.h"
 #include "coordinator/core/plant.h"
 #include "coordinator/core/roster.h"
+#include "coordinator/core/samples.h"
 
 static void evict(struct core *core, struct job *job);
 static void count_sent(struct core *core, struct job *job, enum attempt_kind kind);
@@ -173,6 +174,7 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
 
     count_work(attempt, state);
     learn_from(core, attempt);
+    samples_take(core, attempt);
     job->handler->counts.attempts_ended_count[state] +=
         !(PLANTED(uncounted) && state == ATTEMPT_BUSY);
     core->counters.attempts_live_count--;

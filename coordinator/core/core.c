@@ -8,6 +8,7 @@
 #include "coordinator/core/pump.h"
 #include "coordinator/core/race.h"
 #include "coordinator/core/roster.h"
+#include "coordinator/core/samples.h"
 #include "coordinator/core/state.h"
 
 #include <stdlib.h>
@@ -44,6 +45,7 @@ core_config_default(struct core_config *config)
         .hedge_quantile = 0.95,
         .hedge_target = 0.99,
         .hedge_delay_min = duration_ms(1),
+        .samples_max = 4096,
         .hedge_samples_min = 100,
         .heartbeat = duration_s(1),
         .heartbeats_missed_max = 3,
@@ -64,8 +66,9 @@ config_is_valid(const struct core_config *config)
            config->hedge_target > 0 && config->hedge_target < 1 &&
            config->hedges_live_share >= 0 && config->hedges_live_share <= 1 &&
            config->hedge_delay_min.ns >= 0 && config->hedge_burst <= 1000000 &&
-           config->heartbeat.ns > 0 && config->heartbeats_missed_max >= 2 &&
-           config->heartbeats_missed_max <= 1000 && config->cancel_ack_max.ns > 0;
+           config->samples_max <= 1u << 20 && config->heartbeat.ns > 0 &&
+           config->heartbeats_missed_max >= 2 && config->heartbeats_missed_max <= 1000 &&
+           config->cancel_ack_max.ns > 0;
 }
 
 /* Live jobs, and terminal ones that are kept. */
@@ -98,7 +101,7 @@ core_memory_size(const struct core_config *config)
            pool_memory_size(sizeof(struct worker), config->workers_max) +
            map_memory_size(records_count(config)) + 2 * map_memory_size(config->workers_max) +
            config->workers_max * sizeof(struct worker *) +
-           config->handlers_max * sizeof(struct handler) +
+           config->handlers_max * sizeof(struct handler) + samples_memory_size(config) +
            outbox_count(config) * sizeof(struct core_command);
 }
 
@@ -140,7 +143,9 @@ allocate(struct core *core)
     core->outbox = calloc(core->outbox_max, sizeof *core->outbox);
     core->handlers = calloc(config->handlers_max, sizeof *core->handlers);
     core->order = calloc(config->workers_max, sizeof *core->order);
-    if (core->outbox == NULL || core->handlers == NULL || core->order == NULL) {
+    core->samples = calloc(1, samples_memory_size(config) + 1);
+    if (core->outbox == NULL || core->handlers == NULL || core->order == NULL ||
+        core->samples == NULL) {
         return ERR_NO_MEMORY;
     }
     uint32_t records = records_count(config);
@@ -174,6 +179,7 @@ core_free(struct core *core)
     map_fini(&core->worker_by_name);
     free(core->order);
     free(core->handlers);
+    free(core->samples);
     free(core->outbox);
     free(core);
 }

@@ -328,6 +328,7 @@ struct core_config {
     double hedge_quantile;      /* of a handler's copies that end before their hedge */
     double hedge_target;        /* the quantile that SingleR makes small */
     duration_t hedge_delay_min; /* of a learned delay */
+    uint32_t samples_max;       /* copies remembered for each handler, for core_samples() */
     uint32_t hedge_samples_min; /* before a delay is learned; UINT32_MAX: never */
     duration_t heartbeat;       /* suspect after 1.5, dead after heartbeats_missed_max */
     uint32_t heartbeats_missed_max;
@@ -465,5 +466,23 @@ bool core_worker_at(const struct core *core, uint32_t index, struct worker_view 
 uint32_t core_handlers_count(const struct core *core);
 void core_handler_at(const struct core *core, uint32_t index, struct handler_view *ret_handler);
 const struct core_counters *core_counters(const struct core *core);
+
+/* A copy that ended: what `hedgerow tune` learns from. */
+struct core_sample {
+    uint64_t number;      /* from 1, for each handler */
+    instant_t arrived_at; /* its job */
+    instant_t sent_at;
+    duration_t took;   /* from SEND to its reply, or until it was told to stop */
+    duration_t queued; /* of that: on the worker, before it started */
+    duration_t ran;    /* as the worker says */
+    uint32_t input_size;
+    uint32_t attempt;
+    enum attempt_kind kind;
+    enum attempt_state state;
+    bool is_censored; /* it would have taken longer than that */
+};
+/* Oldest first, those with a number above after; fills at most samples_count; how many. */
+uint32_t core_samples(const struct core *core, uint32_t handler_index, uint64_t after,
+    struct core_sample *samples, uint32_t samples_count);
 
 #endif

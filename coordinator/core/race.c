@@ -51,6 +51,7 @@ race_reply(struct core *core, const struct event_reply *reply)
         return;
     }
     struct job *job = attempt->job;
+    attempt->queued = reply->queued;
     attempt->ran = reply->ran;
     attempt->cpu = reply->cpu;
     if (job_is_over(job)) {

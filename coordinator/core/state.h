@@ -97,6 +97,7 @@ struct handler {
     struct yield yield;
     struct sketch sketch;        /* of first copies, retries and replacements */
     struct sketch copies_sketch; /* of hedges and races */
+    uint64_t samples_count;      /* ever taken */
     struct handler_view counts;  /* name and flags are filled in when asked for */
 };
 
@@ -152,6 +153,7 @@ struct attempt {
     instant_t cancel_sent_at;
     instant_t cancel_acked_at;
     duration_t cancel_stopped_after;
+    duration_t queued; /* on the worker */
     duration_t ran;
     duration_t cpu;
     duration_t wasted;
@@ -224,7 +226,8 @@ struct core {
 
     struct handler *handlers;
     uint32_t handlers_count;
-    uint64_t queues_mask; /* handlers with jobs that wait */
+    struct core_sample *samples; /* samples_max for each handler; see samples.h */
+    uint64_t queues_mask;        /* handlers with jobs that wait */
 
     struct list recent;   /* jobs, newest first */
     struct list finished; /* settled ones, oldest first */

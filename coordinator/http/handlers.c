@@ -46,9 +46,8 @@ query_refuse(struct conn *conn, const struct query_part *part, const char *const
     return false;
 }
 
-/* Gives each known parameter's value; false: answered. */
-static bool
-read_query(struct request *request, const char *const *known, unsigned known_count,
+bool
+query_read(struct request *request, const char *const *known, unsigned known_count,
     struct query_part *values)
 {
     struct query_part part;
@@ -77,7 +76,7 @@ read_query(struct request *request, const char *const *known, unsigned known_cou
 bool
 query_refuse_all(struct request *request)
 {
-    return read_query(request, NULL, 0, NULL);
+    return query_read(request, NULL, 0, NULL);
 }
 
 /* ---- one job -------------------------------------------------------------------------- */
@@ -107,7 +106,7 @@ handle_job(struct request *request)
     struct job_view job;
     duration_t time = DURATION_ZERO;
     const char *why;
-    if (!read_query(request, known, 1, &wait)) {
+    if (!query_read(request, known, 1, &wait)) {
         return;
     }
     if (wait.value[0] != '\0' &&
@@ -322,7 +321,7 @@ handle_jobs(struct request *request)
         "source" };
     struct query_part values[ARRAY_COUNT(known)];
     struct list list = { .request = request };
-    if (!read_query(request, known, ARRAY_COUNT(known), values)) {
+    if (!query_read(request, known, ARRAY_COUNT(known), values)) {
         return;
     }
     list.handler = values[1].value;

@@ -32,6 +32,7 @@ static const struct route routes[] = {
     { CODEC_GET, "/v1/jobs", handle_jobs, BODY_SMALL, ACCESS_READ },
     { CODEC_GET, "/v1/workers", handle_workers, BODY_SMALL, ACCESS_READ },
     { CODEC_GET, "/v1/handlers", handle_handlers, BODY_SMALL, ACCESS_READ },
+    { CODEC_GET, "/v1/hedging/{}/samples", handle_samples, BODY_SMALL, ACCESS_READ },
     { CODEC_GET, "/livez", handle_live, BODY_SMALL, ACCESS_OPEN },
     { CODEC_GET, "/readyz", handle_ready, BODY_SMALL, ACCESS_OPEN },
     { CODEC_GET, "/version", handle_version, BODY_SMALL, ACCESS_OPEN },

@@ -213,6 +213,9 @@ bool routes_next_query(struct slice *query, struct query_part *ret_part, bool *r
 /* Answers that there is no such parameter; always false. */
 bool query_refuse(struct conn *conn, const struct query_part *part, const char *const *known,
     unsigned known_count);
+/* Gives each known parameter's value, "" where it is not there; false: answered. */
+bool query_read(struct request *request, const char *const *known, unsigned known_count,
+    struct query_part *values);
 /* false: there is a parameter where none is known, and it was refused. */
 bool query_refuse_all(struct request *request);
 
@@ -247,6 +250,7 @@ void handle_job_cancel(struct request *request);
 void handle_jobs(struct request *request);
 void handle_workers(struct request *request);
 void handle_handlers(struct request *request);
+void handle_samples(struct request *request); /* samples.c */
 void handle_live(struct request *request);
 void handle_ready(struct request *request);
 void handle_version(struct request *request);

@@ -104,6 +104,7 @@ set_scene(struct world *world)
     world->config.hedge_delay = rng_chance(rng, 0.3)
                                     ? duration_ns(-1)
                                     : world_random(world, DURATION_ZERO, duration_ms(40));
+    world->config.samples_max = rng_below(rng, 16);
     world->config.hedge_samples_min = 1 + rng_below(rng, 30);
     world->config.hedge_policy =
         rng_chance(rng, 0.5) ? HEDGE_POLICY_QUANTILE : HEDGE_POLICY_SINGLER;
