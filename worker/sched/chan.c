@@ -382,8 +382,7 @@ done_with(struct hr_fiber *self, struct hr_chan *chan, struct chan_queue *queue,
     }
     waiter->is_served = true;
     lock_give(&chan->lock);
-    if (__builtin_expect(
-            atomic_load_explicit(&thread->proc->next, memory_order_relaxed) != NULL, 0)) {
+    if (__builtin_expect(!proc_slot_is_free(thread), 0)) {
         return ready_slow(self, ready);
     }
     atomic_store_explicit(&thread->proc->next, ready, memory_order_relaxed);

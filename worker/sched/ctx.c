@@ -4,6 +4,7 @@
 #include "common/pure/check.h"
 #include "worker/sched/idle.h"
 #include "worker/sched/park.h"
+#include "worker/sched/trace.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -197,6 +198,9 @@ ctx_part(struct thread *thread, struct hr_fiber *fiber)
         fiber->ctx_next->ctx_link = fiber->ctx_link;
     }
     lock_give(&ctx->lock);
+    if (__builtin_expect(ctx_is_over(ctx), 0)) {
+        meter_add(&thread->proc->cancel_meter, hr_now() - ctx->ended_ns);
+    }
     fiber->ctx = &ctx_background;
     ctx_rele(thread, ctx);
 }
@@ -253,9 +257,14 @@ enum ending {
     ENDED_NOW_WITH_HOOKS
 };
 
+struct end {
+    int cause;
+    int64_t now;
+};
+
 /* Consumes no reference. */
 static enum ending
-end_one(struct thread *thread, struct hr_ctx *ctx, int cause, struct hr_ctx **work)
+end_one(struct thread *thread, struct hr_ctx *ctx, const struct end *end, struct hr_ctx **work)
 {
     struct runq_list woken = { 0 };
     lock_take(&ctx->lock);
@@ -263,7 +272,8 @@ end_one(struct thread *thread, struct hr_ctx *ctx, int cause, struct hr_ctx **wo
         lock_give(&ctx->lock);
         return ENDED_BEFORE;
     }
-    atomic_store_explicit(&ctx->cause, cause, memory_order_seq_cst); /* C1 */
+    ctx->ended_ns = end->now;
+    atomic_store_explicit(&ctx->cause, end->cause, memory_order_seq_cst); /* C1 */
     for (struct hr_fiber *fiber = ctx->fibers; fiber != NULL; fiber = fiber->ctx_next) {
         if (park_claim_ended(fiber) == CLAIM_READY) {
             runq_list_push(&woken, fiber);
@@ -281,11 +291,16 @@ end_one(struct thread *thread, struct hr_ctx *ctx, int cause, struct hr_ctx **wo
 static bool
 end_tree(struct hr_fiber *self, struct thread *thread, struct hr_ctx *root, int cause)
 {
+    const struct end end = { .cause = cause, .now = hr_now() };
     struct hr_ctx *work = NULL;
     hr_ctx_hold(root);
-    enum ending ending = end_one(thread, root, cause, &work);
+    enum ending ending = end_one(thread, root, &end, &work);
     struct hr_ctx *ctx = root;
     bool is_first = ending != ENDED_BEFORE;
+    if (is_first) {
+        atomic_fetch_add_explicit(&sched.cancels_count, 1, memory_order_relaxed);
+        trace_put_foreign(TRACE_CANCEL, PROC_COUNT_MAX, NULL, (uint64_t) cause);
+    }
     for (;;) {
         if (ending == ENDED_NOW_WITH_HOOKS) {
             /* A hook is user code: on a fiber the runtime is left for it. */
@@ -303,7 +318,7 @@ end_tree(struct hr_fiber *self, struct thread *thread, struct hr_ctx *root, int 
         }
         ctx = work;
         work = ctx->next;
-        ending = end_one(thread, ctx, cause, &work);
+        ending = end_one(thread, ctx, &end, &work);
     }
 }
 

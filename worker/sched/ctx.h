@@ -38,6 +38,7 @@ struct hr_ctx {
     struct hr_ctx_hook *_Atomic running_hook;
     _Atomic uintptr_t running_thread;
     int64_t deadline;
+    int64_t ended_ns; /* before cause */
     struct timer timer;
 };
 

@@ -23,7 +23,9 @@ dispatch_pick(struct thread *thread)
     uint32_t turns = atomic_load_explicit(&proc->turns, memory_order_relaxed) + 1;
     atomic_store_explicit(&proc->turns, turns, memory_order_relaxed);
     struct hr_fiber *next = atomic_load_explicit(&proc->next, memory_order_relaxed);
-    if (__builtin_expect(next == NULL || turns % PROC_FAIR_TURNS == 0, 0)) {
+    if (__builtin_expect(next == NULL || (turns & atomic_load_explicit(&proc->fair_mask,
+                                                      memory_order_relaxed)) == 0,
+            0)) {
         return proc_pick_slow(thread, turns);
     }
     atomic_store_explicit(&proc->next, NULL, memory_order_relaxed);

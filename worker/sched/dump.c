@@ -37,19 +37,27 @@ put(int fd, const char *format, ...)
     (void) written;
 }
 
-/* "binary+0x1234", which addr2line understands. */
+void
+dump_place(const void *address, char *text, size_t text_size)
+{
+    Dl_info info;
+    if (dladdr(address, &info) == 0 || info.dli_fname == NULL) {
+        snprintf(text, text_size, "%p", address);
+        return;
+    }
+    const char *slash = strrchr(info.dli_fname, '/');
+    snprintf(text, text_size, "%s+0x%" PRIxPTR "%s%s",
+        slash != NULL ? slash + 1 : info.dli_fname,
+        (uintptr_t) address - (uintptr_t) info.dli_fbase, info.dli_sname != NULL ? " " : "",
+        info.dli_sname != NULL ? info.dli_sname : "");
+}
+
 static void
 put_place(int fd, const char *before, uintptr_t address)
 {
-    Dl_info info;
-    if (dladdr((const void *) address, &info) != 0 && info.dli_fname != NULL) {
-        const char *slash = strrchr(info.dli_fname, '/');
-        put(fd, "%s%s+0x%" PRIxPTR "%s%s", before, slash != NULL ? slash + 1 : info.dli_fname,
-            address - (uintptr_t) info.dli_fbase, info.dli_sname != NULL ? " " : "",
-            info.dli_sname != NULL ? info.dli_sname : "");
-        return;
-    }
-    put(fd, "%s0x%" PRIxPTR, before, address);
+    char place[LINE_SIZE / 2];
+    dump_place((const void *) address, place, sizeof place);
+    put(fd, "%s%s", before, place);
 }
 
 /* Follow the frame pointers of a parked fiber.  It may wake under our hands: every address

@@ -10,12 +10,15 @@
 #define WORKER_SCHED_DUMP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Is every proc idle, no timer set, and every living fiber in a wait that only another fiber
  * can end?  Plain threads could still send on a channel: the caller knows. */
 bool dump_is_deadlock(void);
 /* Report it; does not return if it is fatal. */
 void dump_deadlock(bool is_fatal);
+/* "binary+0x1234 symbol", which addr2line understands. */
+void dump_place(const void *address, char *text, size_t text_size);
 /* sysmon: a dump has been asked for by a signal. */
 void dump_if_asked(void);
 

@@ -22,7 +22,8 @@ struct thread;
 
 enum {
     FIBER_JOINABLE = 1,
-    FIBER_IN_USE = 2
+    FIBER_IN_USE = 2,
+    FIBER_STAMPED = 4 /* since_ns says when it became ready (trace.h) */
 };
 
 struct hr_fiber {

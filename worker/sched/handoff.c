@@ -3,6 +3,7 @@
 
 #include "worker/sched/futex.h"
 #include "worker/sched/netpoll.h"
+#include "worker/sched/trace.h"
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -53,6 +54,7 @@ handoff_take(struct proc *proc, bool is_hog)
     thread->proc = NULL;
     thread->is_lost_hog = is_hog;
     sched.hogs_count += is_hog;
+    sched.handoffs_hogs_count += is_hog;
     sched.lost_count++;
     if (!is_poller) {
         sched.spare = heir->spare_next;
@@ -61,6 +63,7 @@ handoff_take(struct proc *proc, bool is_hog)
     atomic_store_explicit(&proc->carrier, heir, memory_order_release);
     lock_give(&sched.lock);
     atomic_fetch_add_explicit(&sched.handoffs_count, 1, memory_order_relaxed);
+    trace_put_foreign(TRACE_HANDOFF, proc->index, is_hog ? "it burns" : "it blocks", 0);
     if (is_poller) {
         netpoll_kick();
     } else {

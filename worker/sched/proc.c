@@ -11,6 +11,7 @@
 #include "worker/sched/netpoll.h"
 #include "worker/sched/park.h"
 #include "worker/sched/ticks.h"
+#include "worker/sched/trace.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -38,6 +39,10 @@ hr_now(void)
 static void
 push_shared_list(const struct runq_list *list)
 {
+    int64_t now = hr_now(); /* how long it waits here is always measured */
+    for (struct hr_fiber *each = list->head; each != NULL; each = each->next) {
+        atomic_store_explicit(&each->since_ns, now, memory_order_relaxed);
+    }
     lock_take(&sched.lock); /* P1 */
     runq_list_append(&sched.shared, list);
     atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_seq_cst);
@@ -70,8 +75,8 @@ work_added(struct proc *proc)
     }
 }
 
-void
-proc_ready_behind(struct thread *thread, struct hr_fiber *fiber)
+static void
+ready_behind(struct thread *thread, struct hr_fiber *fiber)
 {
     if (thread == NULL || !runq_ring_push(&thread->proc->ring, fiber)) {
         proc_push_shared(fiber);
@@ -82,17 +87,29 @@ proc_ready_behind(struct thread *thread, struct hr_fiber *fiber)
 }
 
 void
+proc_ready_behind(struct thread *thread, struct hr_fiber *fiber)
+{
+    if (__builtin_expect(trace_is_on(), 0)) {
+        trace_ready(thread, fiber, TRACE_READY);
+    }
+    ready_behind(thread, fiber);
+}
+
+void
 proc_ready_slow(struct thread *thread, struct hr_fiber *fiber)
 {
+    if (__builtin_expect(trace_is_on(), 0)) {
+        trace_ready(thread, fiber, TRACE_READY);
+    }
     if (thread == NULL) {
-        proc_ready_behind(NULL, fiber);
+        ready_behind(NULL, fiber);
         return;
     }
     struct hr_fiber *displaced =
         atomic_load_explicit(&thread->proc->next, memory_order_relaxed);
     atomic_store_explicit(&thread->proc->next, fiber, memory_order_relaxed);
     if (displaced != NULL) {
-        proc_ready_behind(thread, displaced);
+        ready_behind(thread, displaced);
     }
 }
 
@@ -101,6 +118,11 @@ proc_ready_list(struct thread *thread, struct runq_list *list)
 {
     if (list->head == NULL) {
         return;
+    }
+    if (trace_is_on()) {
+        for (struct hr_fiber *each = list->head; each != NULL; each = each->next) {
+            trace_ready(thread, each, TRACE_READY);
+        }
     }
     while (thread != NULL && list->head != NULL &&
            runq_ring_count(&thread->proc->ring) < RUNQ_RING_COUNT / 2) {
@@ -149,8 +171,8 @@ take_local(struct proc *proc)
 struct hr_fiber *
 proc_pick_slow(struct thread *thread, uint32_t turns)
 {
-    if (turns % PROC_FAIR_TURNS == 0) {
-        thread->is_fair_turn = true;
+    if ((turns & atomic_load_explicit(&thread->proc->fair_mask, memory_order_relaxed)) == 0) {
+        thread->is_fair_turn = turns % PROC_FAIR_TURNS == 0; /* or we are traced */
         return NULL;
     }
     return take_local(thread->proc);
@@ -187,14 +209,23 @@ spawned_many(struct hr_fiber *self, struct thread *thread, struct hr_fiber *fibe
     thread->commit = commit_behind;
     thread->commit_fiber = self;
     thread->commit_arg = NULL;
-    dispatch_switch(self, thread, dispatch_prepare(thread, fiber) ? fiber : NULL);
+    if (!dispatch_prepare(thread, fiber)) {
+        fiber = NULL;
+    } else if (trace_is_on()) { /* past execute() */
+        trace_stopped(thread);
+        trace_run(thread, fiber);
+    }
+    dispatch_switch(self, thread, fiber);
 }
 
 void
 proc_ready_spawned(struct hr_fiber *self, struct thread *thread, struct hr_fiber *fiber)
 {
+    if (__builtin_expect(trace_is_on(), 0)) {
+        trace_ready(thread, fiber, TRACE_SPAWN);
+    }
     if (thread == NULL) {
-        proc_ready_behind(NULL, fiber);
+        ready_behind(NULL, fiber);
         return;
     }
     struct proc *proc = thread->proc;
@@ -309,20 +340,36 @@ random_next(struct thread *thread)
     return x;
 }
 
+/* What the recorder has stamped is measured when it runs. */
+static void
+measure_shared(struct thread *thread, const struct hr_fiber *fiber, int64_t now)
+{
+    uint32_t flags = atomic_load_explicit(&fiber->flags, memory_order_relaxed);
+    if ((flags & FIBER_STAMPED) == 0) {
+        int64_t since = atomic_load_explicit(&fiber->since_ns, memory_order_relaxed);
+        meter_add(&thread->proc->queue_meter, now - since);
+    }
+}
+
 static struct hr_fiber *
 take_shared(struct thread *thread, uint32_t count_max)
 {
     if (atomic_load_explicit(&sched.shared_count, memory_order_relaxed) == 0) {
         return NULL;
     }
+    int64_t now = hr_now();
     lock_take(&sched.lock);
     uint32_t n = sched.shared.count / sched.procs_count + 1;
     n = n < count_max ? n : count_max;
     uint32_t room = RUNQ_RING_COUNT - runq_ring_count(&thread->proc->ring); /* only grows */
     struct hr_fiber *first = runq_list_take(&sched.shared);
+    if (first != NULL) {
+        measure_shared(thread, first, now);
+    }
     for (uint32_t i = 1; i < n && i <= room && sched.shared.head != NULL; i++) {
         /* Off the list before it is on the ring: there a thief may run it to its end. */
         struct hr_fiber *more = runq_list_take(&sched.shared);
+        measure_shared(thread, more, now);
         CHECK(runq_ring_push(&thread->proc->ring, more));
     }
     atomic_store_explicit(&sched.shared_count, sched.shared.count, memory_order_relaxed);
@@ -385,6 +432,18 @@ steal_from(struct thread *thread, struct proc *victim)
     return fiber;
 }
 
+static void
+count_steal(struct thread *thread, const struct proc *victim)
+{
+    _Atomic uint64_t *count = &thread->proc->steals_count;
+    uint64_t steals = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, steals + 1, memory_order_relaxed);
+    struct trace_ring *ring = atomic_load_explicit(&thread->trace, memory_order_acquire);
+    if (ring != NULL) {
+        trace_put(ring, TRACE_STEAL, NULL, NULL, victim->index);
+    }
+}
+
 static struct hr_fiber *
 steal(struct thread *thread, int64_t now)
 {
@@ -411,6 +470,7 @@ steal(struct thread *thread, int64_t now)
                                          ? take_local(thread->proc)
                                          : steal_from(thread, victim);
             if (fiber != NULL) {
+                count_steal(thread, victim);
                 return fiber;
             }
         }
@@ -458,10 +518,16 @@ execute(struct thread *thread, struct hr_fiber *fiber)
     if (!dispatch_prepare(thread, fiber)) {
         return;
     }
+    if (trace_is_on()) {
+        trace_run(thread, fiber);
+    }
     atomic_store_explicit(&thread->running, fiber, memory_order_relaxed);
     annotate_leave(&thread->annotate, &fiber->stack->annotate, /* is_dying= */ false);
     switch_stacks(&thread->sp, fiber->sp);
     annotate_enter(thread->annotate.asan_fake);
+    if (trace_is_on()) {
+        trace_stopped(thread);
+    }
     proc_arrived(thread);
 }
 

@@ -26,6 +26,7 @@
 
 #include "worker/sched/annotate.h"
 #include "worker/sched/fiber.h"
+#include "worker/sched/meter.h"
 #include "worker/sched/runq.h"
 #include "worker/sched/timer.h"
 
@@ -50,6 +51,7 @@ struct proc {
     bool is_growing;                /* owner: what it holds spawns too (spawned_many) */
     struct hr_fiber *drainer;       /* owner: who is put aside meanwhile; may be gone */
     _Atomic uint32_t turns;         /* owner writes, sysmon reads */
+    _Atomic uint32_t fair_mask;     /* turns & it == 0: look further; 0 while tracing */
     struct thread *_Atomic carrier; /* NULL: idle */
     int64_t work_since;             /* owner: CPU ticks, 0: queues were empty */
     uint32_t pushes_count;          /* owner */
@@ -60,7 +62,10 @@ struct proc {
     struct slab_cache caches[PROC_POOL_COUNT];
     _Atomic uint64_t started_count; /* owner writes, anyone reads */
     _Atomic uint64_t ended_count;
-    int64_t polled_ns; /* owner */
+    _Atomic uint64_t steals_count; /* owner writes, anyone reads */
+    struct meter queue_meter;      /* ready to running */
+    struct meter cancel_meter;     /* cancelled to ended */
+    int64_t polled_ns;             /* owner */
     int64_t oldest_ns; /* owner: when the deque's oldest last had a turn of its own */
     uint32_t index;
     struct proc *idle_next; /* guard: sched.lock */
@@ -68,12 +73,24 @@ struct proc {
 
 typedef void commit_fn(struct thread *thread, struct hr_fiber *fiber, void *arg);
 
+/* What slow.c saw of a thread.  Guard: sched.lock. */
+struct thread_view {
+    const struct hr_fiber *fiber;
+    uint64_t turn;
+    int64_t since;
+    int64_t cpu_ns; /* 0: not looked at */
+    int64_t tell_at;
+};
+
+struct trace_ring;
+
 struct thread {
     _Atomic uint32_t in_rt;       /* the runtime's code is running: PR2 */
     _Atomic uint32_t lost;        /* the proc has been taken away */
     _Atomic uint32_t preempt;     /* please yield */
     _Atomic uint32_t is_blocking; /* in a region that says that it blocks */
     struct proc *proc;
+    struct trace_ring *_Atomic trace; /* NULL: not recording */
     struct hr_fiber *_Atomic running;
     /* What the fiber that left still has to do: at most one of these. */
     struct lock *commit_lock; /* give it back */
@@ -93,6 +110,7 @@ struct thread {
     struct thread *all_next;   /* set before it starts */
     pthread_t id;
     clockid_t cpu_clock;
+    struct thread_view view;
     void *signal_stack;
 };
 
@@ -116,9 +134,12 @@ struct sched {
     _Atomic uint32_t is_running;
     int64_t stale_ticks; /* queued work older than this deserves a second proc */
     uint32_t procs_count;
-    uint32_t hogs_count; /* lock: threads that lost their proc while burning CPU */
-    uint32_t lost_count; /* lock: all that lost their proc and are not back */
+    uint32_t hogs_count;          /* lock: threads that lost their proc while burning CPU */
+    uint32_t lost_count;          /* lock: all that lost their proc and are not back */
+    uint64_t handoffs_hogs_count; /* lock */
     _Atomic uint64_t handoffs_count;
+    _Atomic uint64_t cancels_count;
+    _Atomic uint32_t is_tracing;
     bool is_deadlock_fatal;
     bool can_hand_off; /* the kernel has the membarrier that it takes */
     _Atomic uint32_t is_sysmon_asleep;
@@ -176,13 +197,18 @@ uintptr_t proc_os_thread(void);
 /* ---- run queues, from inside the runtime (thread == NULL: from outside) ---- */
 
 void proc_ready_slow(struct thread *thread, struct hr_fiber *fiber);
+/* May a fiber be put next without a word to anybody?  (The recorder wants one.) */
+static inline bool
+proc_slot_is_free(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->proc->next, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&thread->trace, memory_order_relaxed) == NULL;
+}
 /* fiber runs soon: next on this proc. */
 static inline void
 proc_ready(struct thread *thread, struct hr_fiber *fiber)
 {
-    if (__builtin_expect(thread == NULL || atomic_load_explicit(&thread->proc->next,
-                                               memory_order_relaxed) != NULL,
-            0)) {
+    if (__builtin_expect(thread == NULL || !proc_slot_is_free(thread), 0)) {
         proc_ready_slow(thread, fiber);
         return;
     }

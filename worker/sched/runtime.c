@@ -8,7 +8,9 @@
 #include "worker/sched/handoff.h"
 #include "worker/sched/idle.h"
 #include "worker/sched/netpoll.h"
+#include "worker/sched/slow.h"
 #include "worker/sched/ticks.h"
+#include "worker/sched/trace.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -79,6 +81,7 @@ thread_main(void *arg)
     runtime_signals_block();
     annotate_own_stack(thread);
     overflow_thread_enter(thread);
+    trace_thread_enter(thread);
     proc_thread_loop(thread);
     overflow_thread_leave(thread);
     return NULL;
@@ -176,6 +179,10 @@ procs_init(uint32_t procs_count)
         atomic_store_explicit(&proc->next, NULL, memory_order_relaxed);
         proc->is_draining = false;
         proc->is_growing = false;
+        atomic_store_explicit(&proc->fair_mask, PROC_FAIR_TURNS - 1, memory_order_relaxed);
+        atomic_store_explicit(&proc->steals_count, 0, memory_order_relaxed);
+        meter_reset(&proc->queue_meter);
+        meter_reset(&proc->cancel_meter);
         atomic_store_explicit(&proc->carrier, NULL, memory_order_relaxed); /* of a last run */
         proc->work_since = 0;
         proc->stacks.count = 0;
@@ -229,6 +236,7 @@ runtime_free(void)
     threads_stop();
     overflow_handler_remove();
     netpoll_stop();
+    trace_free();
     for (uint32_t i = 0; i < sched.procs_count; i++) {
         timer_wheel_fini(&proc_all[i].wheel);
     }
@@ -265,6 +273,7 @@ runtime_new(const struct hr_options *options)
     }
     handoff_init();
     sched.is_deadlock_fatal = options->is_deadlock_fatal;
+    slow_init(options);
     overflow_handler_install();
     for (uint32_t i = 0; i < procs_count; i++) {
         if (runtime_thread_start() == NULL) {

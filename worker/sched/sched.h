@@ -37,6 +37,7 @@ extern "C" {
 struct hr_fiber;
 struct hr_ctx;
 struct hr_chan;
+struct hr_slow;
 
 typedef void hr_fn(void *arg);
 
@@ -48,6 +49,22 @@ struct hr_options {
     uint32_t fibers_count_max;           /* 0: 4 million; beyond it hr_go returns -EAGAIN */
     uint32_t blocking_threads_count_max; /* of hr_blocking's pool, 0: 64 */
     bool is_deadlock_fatal;              /* hr_stop aborts when nothing can run any more */
+    /* Called when a fiber has kept its thread for slow_slice_ns (0: 10 ms) without a call that
+     * PARKS, on the runtime's watching thread: it must not block.  At most once a second. */
+    int64_t slow_slice_ns;
+    void (*on_slow)(const struct hr_slow *slow, void *user);
+    void *on_slow_user;
+};
+
+/* Who it was.  cpu_ns tells a loop (about ran_ns) from a thread that stands still. */
+struct hr_slow {
+    uint32_t fiber;
+    const char *name;
+    const void *born;    /* the call of hr_go */
+    char born_text[160]; /* "binary+0x1234 symbol" */
+    int64_t ran_ns;      /* so far */
+    int64_t cpu_ns;
+    uint32_t suppressed_count; /* others that were not told since the last one */
 };
 
 /* Start procs and threads.  options may be NULL.  Not from a fiber.
@@ -67,6 +84,55 @@ int64_t hr_now(void);
  * in Go, but the process lives on).  -EINVAL. */
 void hr_dump(int fd);
 int hr_dump_on_signal(int signal_number);
+
+/* ---- counters, and a flight recorder ---------------------------------------------------- */
+
+/* Bucket i counts what is shorter than hr_bucket_ns(i) and no shorter than the one before. */
+enum {
+    HR_BUCKETS_COUNT = 28,
+    HR_BUCKET_NS = 1024
+};
+struct hr_histogram {
+    uint64_t counts[HR_BUCKETS_COUNT];
+    uint64_t count;
+    uint64_t sum_ns;
+};
+/* HR_BUCKET_NS << bucket; HR_NEVER for the last. */
+int64_t hr_bucket_ns(uint32_t bucket);
+
+struct hr_stats {
+    uint32_t procs_count;
+    uint32_t idle_procs_count;
+    uint32_t threads_count;
+    uint32_t lost_threads_count; /* block or burn, their proc is with another */
+    uint32_t queued_count;       /* in the queue that all procs share */
+    uint64_t started_count;      /* fibers */
+    uint64_t ended_count;
+    uint64_t steals_count;
+    uint64_t handoffs_count;
+    uint64_t handoffs_hogs_count; /* of them: it burned its CPU */
+    uint64_t slow_slices_count;
+    uint64_t cancels_count;     /* ctxs that were cancelled or ran out of time, by their root */
+    struct hr_histogram queue;  /* from ready to running: of those who came through the
+                                 * shared queue; while the recorder is on, of all */
+    struct hr_histogram cancel; /* from the end of a ctx to the end of each of its fibers */
+};
+/* -EAGAIN when the runtime does not run.  Threads: any. */
+int hr_stats(struct hr_stats *ret_stats);
+
+/* Record what every thread does: runs, parks with their reasons, who readied whom, steals,
+ * hand-offs, cancels; the last events_count (0: 65,536) of each thread, 32 bytes each.  Costs
+ * some tens of ns for each switch while it is on.  Threads: any.
+ * Errors: -EALREADY, -EAGAIN (no runtime), -ENOMEM, -EINVAL. */
+int hr_trace_start(uint32_t events_count);
+void hr_trace_stop(void);
+/* Write what is recorded as a timeline for ui.perfetto.dev (Chrome's trace JSON): to a
+ * descriptor, or to a file, which appears when it is whole.  Before hr_stop; it may record on
+ * meanwhile.  0 or a negative errno.  Threads: any. */
+int hr_trace_write(int fd);
+int hr_trace_save(const char *path);
+/* The same to path whenever the signal comes.  -EINVAL. */
+int hr_trace_on_signal(int signal_number, const char *path);
 
 /* ---- fibers ------------------------------------------------------------------------- */
 

@@ -19,6 +19,8 @@
 #include "worker/sched/handoff.h"
 #include "worker/sched/idle.h"
 #include "worker/sched/netpoll.h"
+#include "worker/sched/slow.h"
+#include "worker/sched/trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -218,13 +220,16 @@ sysmon_main(void *arg)
             sleep_for_good();
             sysmon.busy_at = hr_now();
             dump_if_asked();
+            trace_if_asked();
             continue;
         }
         futex_wait(&sysmon.is_over, 0, now + (is_tense ? TENSE_PERIOD_NS : PERIOD_NS));
         now = hr_now();
         atomic_store_explicit(&sched.coarse_ns, now, memory_order_relaxed);
         is_tense = look(now);
+        slow_look(now);
         dump_if_asked();
+        trace_if_asked();
     }
     return NULL;
 }
