@@ -119,6 +119,7 @@ config_from_settings(void)
     core->attempts_max = settings.hedge_max_attempts;
     core->hedge_ratio = settings.hedge_ratio;
     core->hedge_burst = settings.hedge_burst;
+    core->hedge_work_burst = settings.hedge_work_burst;
     core->hedge_delay = hedge_delay();
     core->heartbeat = settings.heartbeat;
     core->heartbeats_missed_max = settings.heartbeats_missed;

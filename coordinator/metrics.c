@@ -227,6 +227,9 @@ write_counters(const struct exposition *to, const struct core_counters *counters
         "Late, duplicate or unknown replies, dropped.", (double) counters->stray_replies_count);
     single(to, "hedgerow_hedge_budget_tokens", "gauge", "Extra copies that may be sent now.",
         counters->hedge_tokens);
+    single(to, "hedgerow_hedge_budget_work_seconds", "gauge",
+        "Worker time that extra copies may take now; below 0: overdrawn.",
+        counters->hedge_work_s);
     family(to, "hedgerow_job_duration_seconds", "histogram", "From submit to answer.");
     write_histogram(
         to, "hedgerow_job_duration_seconds", "hedged=\"false\"", &counters->job_latency[0]);

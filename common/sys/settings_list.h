@@ -111,8 +111,10 @@
         "copies of one part, the first one included")                                          \
     X(DOUBLE, hedge_ratio, "hedge.ratio", SETTINGS_C, "0.05", "0", "1", "",                    \
         "copies for each primary", "budget: extra copies earned by each primary")              \
-    X(U32, hedge_burst, "hedge.burst", SETTINGS_C, "10", "0", "10000", "", "copies",           \
+    X(U32, hedge_burst, "hedge.burst", SETTINGS_C, "32", "0", "10000", "", "copies",           \
         "budget: extra copies that may be saved up")                                           \
+    X(DURATION, hedge_work_burst, "hedge.work_burst", SETTINGS_C, "10s", "0s", "1h", "", "",   \
+        "budget: worker time of extra copies that may be saved up")                            \
     X(DURATION, heartbeat, "heartbeat", SETTINGS_C, "1s", "50ms", "1m", "", "",                \
         "how often the two ends of a link hear each other")                                    \
     X(U32, heartbeats_missed, "heartbeats_missed", SETTINGS_C, "3", "2", "20", "",             \

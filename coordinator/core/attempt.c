@@ -43,6 +43,7 @@ attempt_send(struct core *core, struct job *job, struct worker *worker, enum att
     list_append(&job->attempts, &attempt->on_job);
     list_append(&worker->attempts, &attempt->on_worker);
     count_sent(core, job, kind);
+    budget_reserve(core, attempt);
 
     struct core_command *command = core_push(core, COMMAND_SEND, job->id);
     command->send.link = worker->link;
@@ -81,7 +82,7 @@ count_sent(struct core *core, struct job *job, enum attempt_kind kind)
 {
     if (kind == ATTEMPT_PRIMARY) {
         core->primaries_count++;
-        bucket_deposit(&core->budget);
+        bucket_deposit(&core->budget.number);
     }
     if (kind == ATTEMPT_HEDGE || kind == ATTEMPT_RETRY) {
         core->charged_count++;
@@ -173,6 +174,7 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
     attempt->worker = NULL;
 
     count_work(attempt, state);
+    budget_settle(core, attempt);
     learn_from(core, attempt);
     samples_take(core, attempt);
     job->handler->counts.attempts_ended_count[state] +=

@@ -38,8 +38,9 @@ core_config_default(struct core_config *config)
         .timeout_max = duration_s(3600),
         .attempts_max = 2,
         .hedge_ratio = 0.05,
-        .hedge_burst = 10,
+        .hedge_burst = 32,
         .hedges_live_share = 0.2,
+        .hedge_work_burst = duration_s(10),
         .hedge_delay = duration_ns(-1),
         .hedge_policy = HEDGE_POLICY_QUANTILE,
         .hedge_quantile = 0.95,
@@ -66,9 +67,9 @@ config_is_valid(const struct core_config *config)
            config->hedge_target > 0 && config->hedge_target < 1 &&
            config->hedges_live_share >= 0 && config->hedges_live_share <= 1 &&
            config->hedge_delay_min.ns >= 0 && config->hedge_burst <= 1000000 &&
-           config->samples_max <= 1u << 20 && config->heartbeat.ns > 0 &&
-           config->heartbeats_missed_max >= 2 && config->heartbeats_missed_max <= 1000 &&
-           config->cancel_ack_max.ns > 0;
+           config->samples_max <= 1u << 20 && config->hedge_work_burst.ns >= 0 &&
+           config->heartbeat.ns > 0 && config->heartbeats_missed_max >= 2 &&
+           config->heartbeats_missed_max <= 1000 && config->cancel_ack_max.ns > 0;
 }
 
 /* Live jobs, and terminal ones that are kept. */
@@ -122,7 +123,7 @@ core_new(const struct core_config *config, struct core **ret_core)
         return err;
     }
     rng_init(&core->rng, config->seed);
-    bucket_init(&core->budget, config->hedge_burst, config->hedge_ratio);
+    budget_init(&core->budget, config);
     list_init(&core->recent);
     list_init(&core->finished);
     list_init(&core->wanting);
@@ -210,7 +211,8 @@ core_step(struct core *core, instant_t now, const struct core_event *event)
     job_reap_doomed(core);
     pump_run(core);
     job_collect_due(core);
-    core->counters.hedge_tokens = bucket_tokens(&core->budget);
+    core->counters.hedge_tokens = bucket_tokens(&core->budget.number);
+    core->counters.hedge_work_s = (double) core->budget.work_us * 1e-6;
 }
 
 static void

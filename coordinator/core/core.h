@@ -322,8 +322,9 @@ struct core_config {
     uint32_t attempts_max; /* default of policy.attempts_max */
     double hedge_ratio;    /* extra copies for each primary */
     uint32_t hedge_burst;
-    double hedges_live_share; /* hedges at once, of all copies in flight; 1: any number */
-    duration_t hedge_delay;   /* until a handler's own is learned; negative: never */
+    duration_t hedge_work_burst; /* worker time of extra copies before primaries earn any */
+    double hedges_live_share;    /* hedges at once, of all copies in flight; 1: any number */
+    duration_t hedge_delay;      /* until a handler's own is learned; negative: never */
     enum hedge_policy hedge_policy;
     double hedge_quantile;      /* of a handler's copies that end before their hedge */
     double hedge_target;        /* the quantile that SingleR makes small */
@@ -453,6 +454,7 @@ struct core_counters {
     uint64_t cancels_unacked_count;
     uint64_t stray_replies_count; /* late, duplicate, forged: dropped */
     double hedge_tokens;
+    double hedge_work_s; /* of extra copies that the budget still holds; below 0: overdrawn */
     struct latency_view job_latency[2]; /* [1]: jobs that had a hedge */
     struct latency_view cancel_ack_latency;
 };

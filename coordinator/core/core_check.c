@@ -12,6 +12,7 @@ check_attempt(const struct core *core, const struct attempt *attempt)
     (void) core;
     if (!attempt->is_live) {
         CHECK(attempt->worker == NULL);
+        CHECK(attempt->reserved_us == 0);
         CHECK(!attempt->is_overdue);
         CHECK(!heap_node_is_in(&attempt->ack_timer.node));
         CHECK(!instant_is_never(attempt->ended_at));
@@ -116,6 +117,7 @@ check_workers(const struct core *core)
     uint32_t live_count = 0;
     uint32_t hedges_count = 0;
     uint32_t slots_count = 0;
+    int64_t reserved_us = 0;
     for (uint32_t i = 0; i < core->workers.count; i++) {
         const struct worker *worker = core->order[i];
         uint32_t overdue_count = 0;
@@ -127,6 +129,7 @@ check_workers(const struct core *core)
             CHECK(attempt->worker == worker);
             CHECK(attempt->is_live);
             overdue_count += attempt->is_overdue;
+            reserved_us += attempt->reserved_us;
         }
         CHECK(overdue_count == worker->overdue_count);
         live_count += worker->attempts.count; /* C5 */
@@ -135,6 +138,7 @@ check_workers(const struct core *core)
     }
     CHECK(live_count == core->counters.attempts_live_count);
     CHECK(hedges_count == core->hedges_live_count);
+    CHECK(reserved_us == core->budget.reserved_us); /* W2 */
     CHECK(slots_count == core->slots_count);
 }
 
@@ -171,10 +175,10 @@ core_check(const struct core *core)
 
     /* C3, in the bucket's own millionths. */
     uint64_t charged = (core->charged_count - core->refunded_count) * BUCKET_TOKEN;
-    uint64_t earned = (uint64_t) core->config.hedge_burst * BUCKET_TOKEN +
-                      core->primaries_count * (uint64_t) core->budget.millionths_per_deposit;
+    uint64_t earned =
+        (uint64_t) core->config.hedge_burst * BUCKET_TOKEN +
+        core->primaries_count * (uint64_t) core->budget.number.millionths_per_deposit;
     CHECK(charged <= earned);
     CHECK(core->hedges_live_count <= core->counters.attempts_live_count);
-    CHECK(core->budget.millionths >= 0);
-    CHECK(core->budget.millionths <= core->budget.millionths_max);
+    budget_check(&core->budget, &core->config);
 }

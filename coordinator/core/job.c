@@ -215,7 +215,7 @@ unwait(struct core *core, struct job *job)
         list_remove(&core->wanting, &job->on_wanting);
     }
     if (job->has_token) { /* charged, but never sent */
-        bucket_refund(&core->budget);
+        budget_refund(core);
         job->has_token = false;
     }
     core_disarm(core, &job->timer);

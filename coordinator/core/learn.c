@@ -65,8 +65,8 @@ learn_delay(struct core *core, struct job *job)
     double factor = 1 + LEARN_JITTER * (2 * rng_unit(&core->rng) - 1);
     /* More while the bucket is full, less while it empties: a budget that is met on the
      * average and never runs dry hedges the right ones, not those that come first. */
-    double fill = (double) core->budget.millionths / (double) core->budget.millionths_max;
-    double probability = learned->probability * (LEARN_STEER_MIN + LEARN_STEER * fill);
+    double probability =
+        learned->probability * (LEARN_STEER_MIN + LEARN_STEER * budget_fill(core));
     if (learned->probability < 1 && !rng_chance(&core->rng, probability)) {
         factor *= LEARN_LOT_LATER; /* by lot: not yet */
     }

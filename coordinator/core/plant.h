@@ -50,7 +50,10 @@
     X(uncounted, "a refusal is not counted among the ends")                \
     X(spin, "a timer is armed for now, again and again")                   \
     X(hurry, "a hedge does not wait for its delay")                        \
-    X(sulk, "a job that a worker refused is not asked for again")
+    X(sulk, "a job that a worker refused is not asked for again")          \
+    X(refundran, "a hedge that ran is refunded when it is stopped")        \
+    X(workfree, "a copy does not charge the work budget")                  \
+    X(unsettled, "a copy's work is given back, however long it took")
 
 enum plant {
 #define PLANT_ENUM(name, text) PLANT_##name,

@@ -175,16 +175,10 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
     if (worker == NULL) {
         return HEDGE_NO_SPARE_WORKER;
     }
-    uint32_t hedges_max = (uint32_t) (core->config.hedges_live_share *
-                                      (double) core->counters.attempts_live_count);
-    if (core->hedges_live_count >= HEDGES_LIVE_MIN && core->hedges_live_count >= hedges_max) {
-        return HEDGE_BUDGET; /* too many at once; asked again when one ends */
-    }
     if (learn_spares_hedge(core, job->handler)) {
         return HEDGE_NOT_PAYING_OFF;
     }
-    if (!PLANTED(budget) && !bucket_take(&core->budget)) {
-        core->is_starved = true;
+    if (!PLANTED(budget) && !budget_takes_hedge(core)) {
         return HEDGE_BUDGET;
     }
     *ret_worker = worker;

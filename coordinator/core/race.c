@@ -13,6 +13,7 @@
 #define EXPIRED_SLACK_MS 20
 
 static struct attempt *hear(struct core *core, const struct attempt_ref *ref);
+static void refund(struct core *core, const struct attempt *attempt);
 static void take_reply(struct core *core, struct attempt *attempt, const struct event_reply *);
 static void try_again(struct core *core, struct job *job);
 static void try_elsewhere(struct core *core, struct job *job);
@@ -31,6 +32,19 @@ hear(struct core *core, const struct attempt_ref *ref)
         return NULL;
     }
     return attempt;
+}
+
+/* A hedge that never ran takes nothing from the next one. */
+static void
+refund(struct core *core, const struct attempt *attempt)
+{
+    if (attempt->kind != ATTEMPT_HEDGE) {
+        return;
+    }
+    for (int i = 0; i < (PLANTED(refund) ? 2 : 1); i++) {
+        budget_refund(core);
+    }
+    core->refunded_count++;
 }
 
 void
@@ -95,6 +109,7 @@ take_reply(struct core *core, struct attempt *attempt, const struct event_reply 
         return;
     case REPLY_EXPIRED:
         attempt_end(core, attempt, ATTEMPT_EXPIRED);
+        refund(core, attempt);
         if (job->live_count > 0) {
             return;
         }
@@ -118,7 +133,7 @@ try_again(struct core *core, struct job *job)
         job_fail(core, job, NULL);
         return;
     }
-    if (!PLANTED(freeretry) && !bucket_take(&core->budget)) {
+    if (!PLANTED(freeretry) && !budget_takes_retry(core)) {
         pump_refuse_hedge(core, job, HEDGE_BUDGET);
         job_fail(core, job, NULL);
         return;
@@ -155,15 +170,12 @@ race_busy(struct core *core, const struct attempt_ref *ref)
     struct job *job = attempt->job;
     bool is_hedge = attempt->kind == ATTEMPT_HEDGE;
     if (PLANTED(refundany)) {
-        bucket_refund(&core->budget);
+        budget_refund(core);
     }
     roster_shun(core, attempt->worker);
     attempt_end(core, attempt, ATTEMPT_BUSY);
     if (is_hedge) {
-        for (int i = 0; i < (PLANTED(refund) ? 2 : 1); i++) {
-            bucket_refund(&core->budget);
-        }
-        core->refunded_count++;
+        refund(core, attempt);
         job->charged_count--;
     }
     if (job_is_over(job)) {
@@ -212,6 +224,9 @@ race_cancel_ack(struct core *core, const struct event_cancel_ack *ack)
     attempt->ran = ack->ran;
     attempt->cpu = ack->cpu;
     attempt_end(core, attempt, state_after_ack(attempt, ack->fate));
+    if (ack->fate == FATE_NOT_SEEN || ack->fate == FATE_DEQUEUED || PLANTED(refundran)) {
+        refund(core, attempt);
+    }
     job_settle(core, attempt->job);
 }
 

@@ -16,7 +16,7 @@
  * INVARIANTS  (asserted in core_check)
  *   C1  a terminal job is in no queue, has no timer, and is answered once.
  *   C2  sent = ended by state + live, for each handler and in all.
- *   C3  hedges + retries charged <= burst + ratio * primaries.
+ *   C3  hedges + retries charged <= burst + ratio * primaries; W1 to W3 of budget.h.
  *   C4  live attempts of one job sit on different workers, at most attempts_max of them.
  *   C5  a worker's in_flight is the number of live attempts that name it.
  *   C6  a live attempt of a terminal job has been told to stop.
@@ -27,12 +27,12 @@
 #ifndef COORDINATOR_CORE_STATE_H
 #define COORDINATOR_CORE_STATE_H
 
-#include "common/pure/bucket.h"
 #include "common/pure/heap.h"
 #include "common/pure/list.h"
 #include "common/pure/map.h"
 #include "common/pure/pool.h"
 #include "common/pure/rng.h"
+#include "coordinator/core/budget.h"
 #include "coordinator/core/core.h"
 #include "coordinator/core/sketch.h"
 
@@ -48,7 +48,6 @@
 #define YIELD_STOP          0.05 /* fewer winners than this: most hedges are spared */
 #define YIELD_RESUME        0.10
 #define YIELD_PROBE_SHARE   0.25 /* of the budget, to see whether that changed */
-#define HEDGES_LIVE_MIN     4    /* at once, whatever else is in flight */
 #define BUSY_SHUN_MS        5    /* a worker that said BUSY is left alone for so long */
 #define BACKOFF_MS_MAX      100
 #define SUSPECT_MISSED      1.5 /* heartbeats */
@@ -98,6 +97,8 @@ struct handler {
     struct sketch sketch;        /* of first copies, retries and replacements */
     struct sketch copies_sketch; /* of hedges and races */
     uint64_t samples_count;      /* ever taken */
+    double work_us;              /* that a copy takes on a worker, on the average */
+    uint32_t work_count;         /* copies that this was learned from, up to a bound */
     struct handler_view counts;  /* name and flags are filled in when asked for */
 };
 
@@ -143,6 +144,7 @@ struct attempt {
     uint32_t number;
     enum attempt_kind kind;
     enum attempt_state state;
+    int64_t reserved_us; /* of the work budget */
     bool is_live;
     bool is_overdue; /* its cancel; counted in its worker's overdue_count */
     enum cancel_cause cancel_cause;
@@ -210,7 +212,7 @@ struct core {
     struct core_config config;
     instant_t now;
     struct rng rng;
-    struct bucket budget;
+    struct budget budget;
     struct curve curves[2]; /* scratch of learn.c */
     struct core_counters counters;
 

@@ -13,7 +13,8 @@ static void spoke(struct world *world, worker_link_t link);
 static void expect_answer(
     struct world *world, const struct sim_job *job, enum job_state state, blob_t blob);
 static void expect_reply(struct world *world, const struct event_reply *reply);
-static void expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing);
+static void expect_end(
+    struct world *world, const struct attempt_ref *ref, bool did_nothing, duration_t ran);
 static void take_submit(struct world *world);
 static void check_kind(struct world *world, const struct sim_job *job, enum attempt_kind kind);
 static void
@@ -27,7 +28,6 @@ static void
 take_send(struct world *world, struct sim_job *job, const struct core_command *command);
 static void
 take_cancel(struct world *world, struct sim_job *job, const struct core_command *command);
-static void check_budget(struct world *world);
 static void check_conservation(struct world *world);
 
 /* Ids are made by chaos.c: the job's index is in them. */
@@ -83,13 +83,15 @@ ledger_expect(struct world *world, const struct core_event *event)
         return;
     case EVENT_BUSY:
         spoke(world, event->ref.link);
-        expect_end(world, &event->ref, true);
+        expect_end(world, &event->ref, true, DURATION_ZERO);
         return;
     case EVENT_CANCEL_ACK: {
         spoke(world, event->cancel_ack.ref.link);
         const struct copy *copy = ledger_copy(world, &event->cancel_ack.ref);
         if (copy != NULL && copy->is_live && !instant_is_never(copy->told_at)) {
-            expect_end(world, &event->cancel_ack.ref, false);
+            enum cancel_fate fate = event->cancel_ack.fate;
+            expect_end(world, &event->cancel_ack.ref,
+                fate == FATE_NOT_SEEN || fate == FATE_DEQUEUED, event->cancel_ack.ran);
         }
         return;
     }
@@ -146,21 +148,21 @@ expect_reply(struct world *world, const struct event_reply *reply)
                 (struct expectation){ .must = MUST_NOT_ANSWER, .job = number_of(world, job) };
         }
     }
-    expect_end(world, &reply->ref, reply->status == REPLY_EXPIRED);
+    expect_end(world, &reply->ref, reply->status == REPLY_EXPIRED, reply->ran);
 }
 
 static void
-expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing)
+expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing, duration_t ran)
 {
     struct copy *copy = ledger_copy(world, ref);
     if (copy == NULL || !copy->is_live) {
         return; /* a stray: must change nothing */
     }
     copy->did_nothing = did_nothing;
-    if (did_nothing && copy->kind == ATTEMPT_HEDGE) {
-        world->charged_count--;
-        world->jobs[copy->job].charged_count--;
+    if (did_nothing) {
+        ledger_refund(world, copy);
     }
+    ledger_settle(world, copy, ran);
     end_copy(world, copy);
 }
 
@@ -171,6 +173,10 @@ ledger_link_down(struct world *world, worker_link_t link)
     for (uint32_t i = 0; i < world->copies_count; i++) {
         struct copy *copy = &world->copies[i];
         if (copy->is_live && copy->link == link) {
+            /* What it took can only be guessed: at most all its time, which is paid for if
+             * it was a primary. */
+            bool is_primary = copy->kind != ATTEMPT_HEDGE && copy->kind != ATTEMPT_RETRY;
+            ledger_settle(world, copy, is_primary ? DURATION_FOREVER : DURATION_ZERO);
             end_copy(world, copy);
         }
     }
@@ -335,25 +341,12 @@ take_send(struct world *world, struct sim_job *job, const struct core_command *c
     job->copies = copy;
     job->live_count++;
     world->live_count++;
-    world->primaries_count += copy->kind == ATTEMPT_PRIMARY;
-    world->charged_count += copy->kind == ATTEMPT_HEDGE || copy->kind == ATTEMPT_RETRY;
     job->charged_count += copy->kind != ATTEMPT_REDISPATCH;
     if (job->charged_count > job->attempts_max) {
         world_fail(world, "clause 4: job %u has more copies than %u", number_of(world, job),
             job->attempts_max);
     }
-    check_budget(world);
-}
-
-static void
-check_budget(struct world *world)
-{
-    double earned = (double) world->config.hedge_burst +
-                    world->config.hedge_ratio * (double) world->primaries_count;
-    if ((double) world->charged_count > earned + 1e-6) {
-        world_fail(world, "clause 5: %" PRIu64 " hedges and retries for %" PRIu64 " primaries",
-            world->charged_count, world->primaries_count);
-    }
+    ledger_charge(world, copy);
 }
 
 static void
@@ -541,6 +534,8 @@ ledger_core_lost(struct world *world)
     world->open_count = 0;
     world->primaries_count = 0;
     world->charged_count = 0;
+    world->primaries_work_s = 0;
+    world->charged_work_s = 0;
 }
 
 void

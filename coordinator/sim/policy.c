@@ -89,4 +89,7 @@ tail_finish_setup(struct tail_setup *setup)
     config->hedge_ratio = setup->is_unbounded ? CORE_ATTEMPTS_MAX : setup->budget;
     config->hedges_live_share = setup->is_unbounded ? 1 : config->hedges_live_share;
     config->hedge_burst = setup->is_unbounded ? 1000000 : setup->burst;
+    if (setup->is_unbounded) {
+        config->hedge_work_burst = duration_s(1000000);
+    }
 }

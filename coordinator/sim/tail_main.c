@@ -167,7 +167,7 @@ tail_main(int argc, char **argv)
 {
     struct tail_setup setup = { .policy = "default",
         .budget = 0.05,
-        .burst = 10,
+        .burst = 32,
         .requests_count = 200000,
         .seed = 1,
         .workers_count = 3,

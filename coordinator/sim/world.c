@@ -100,6 +100,9 @@ set_scene(struct world *world)
     world->config.handlers_max = WORLD_HANDLERS;
     world->config.hedge_ratio = rng_chance(rng, 0.3) ? 0 : rng_unit(rng) * 0.5;
     world->config.hedge_burst = rng_below(rng, 8);
+    if (rng_chance(rng, 0.5)) {
+        world->config.hedge_work_burst = world_random(world, DURATION_ZERO, duration_ms(60));
+    }
     world->config.attempts_max = 1 + rng_below(rng, 4);
     world->config.hedge_delay = rng_chance(rng, 0.3)
                                     ? duration_ns(-1)

@@ -298,6 +298,8 @@ struct world {
     /* ledger sums, of this epoch */
     uint64_t primaries_count;
     uint64_t charged_count;
+    double primaries_work_s;
+    double charged_work_s;
     uint64_t live_count;
     uint64_t strays_expected;
     uint64_t steps_count;
@@ -404,6 +406,10 @@ void starve_check(struct world *world);
 
 struct sim_job *ledger_job(struct world *world, job_id_t id);
 struct copy *ledger_copy(struct world *world, const struct attempt_ref *ref);
+/* A copy is sent; never did anything; ended and took so long. */
+void ledger_charge(struct world *world, const struct copy *copy);
+void ledger_refund(struct world *world, const struct copy *copy);
+void ledger_settle(struct world *world, const struct copy *copy, duration_t ran);
 /* Before the core hears it: what must follow from it. */
 void ledger_expect(struct world *world, const struct core_event *event);
 void ledger_command(struct world *world, const struct core_command *command);

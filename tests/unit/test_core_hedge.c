@@ -279,6 +279,72 @@ hedge_refused_as_busy_is_refunded(void)
     fixture_fini(&fx);
 }
 
+/* GOAL    a hedge that its worker never began (it was still queued there, or not even seen)
+ *         is refunded; one that ran is not. */
+static void
+hedge_that_never_ran_is_refunded(void)
+{
+    static const enum cancel_fate fates[] = { FATE_NOT_SEEN, FATE_DEQUEUED, FATE_STOPPED,
+        FATE_COMPLETED };
+    for (size_t i = 0; i < ARRAY_COUNT(fates); i++) {
+        struct core_config config;
+        fixture_config(&config);
+        config.hedge_ratio = 0;
+        struct fixture fx;
+        fixture_start(&fx, &config, 2);
+        fixture_submit_hedged(&fx, 1, 10);
+        uint32_t primary = fixture_sent_to(&fx, 0);
+        fixture_advance_ms(&fx, 10);
+        fixture_reply(&fx, fixture_ref(primary, 1, 1), REPLY_OK, 1);
+        fixture_ack(&fx, fixture_ref(other_of_two(primary), 1, 2), fates[i]);
+        CU_ASSERT_DOUBLE_EQUAL(
+            core_counters(fx.core)->hedge_tokens, fates[i] <= FATE_DEQUEUED ? 32 : 31, 1e-9);
+        fixture_fini(&fx);
+    }
+}
+
+/* GOAL    copies stop where their seconds would pass burst + ratio * those of primaries, and
+ *         an empty budget touches no primary; the seconds come back when primaries ran.
+ * METHOD  one saved second, jobs of about a second. */
+static void
+hedge_work_budget_bounds_the_seconds(void)
+{
+    struct core_config config;
+    fixture_config(&config);
+    config.hedge_work_burst = duration_ms(1000);
+    config.hedge_ratio = 0.5;
+    config.timeout_default = duration_s(60);
+    struct fixture fx;
+    fixture_start(&fx, &config, 8);
+    struct core_event event = fixture_submit_event(1, "safe");
+    event.submit.timeout = duration_s(60);
+    event.submit.policy = (struct policy){ .mode = MODE_HEDGE,
+        .idempotent = -1,
+        .hedge_delay_is_set = true,
+        .hedge_delay = duration_ms(10) };
+    for (uint32_t job = 1; job <= 3; job++) {
+        event.submit.job = fixture_job_id(job);
+        fixture_step(&fx, &event);
+        uint32_t primary = fixture_sent_to(&fx, 0);
+        fixture_advance_ms(&fx, 10);
+        uint32_t copy = fixture_sent_to(&fx, 0);
+        ASSERT_I64_EQ(fx.sends_count, job < 3 ? 2 * job : 5);
+        fixture_advance_ms(&fx, 900);
+        if (job == 3) {
+            expect_refusal(&fx, 3, HEDGE_BUDGET);
+            break;
+        }
+        fixture_step(
+            &fx, &(struct core_event){ .kind = EVENT_REPLY,
+                     .reply = { .ref = fixture_ref(copy, job, 2), .ran = duration_ms(900) } });
+        fixture_step(&fx,
+            &(struct core_event){ .kind = EVENT_CANCEL_ACK,
+                .cancel_ack = { .ref = fixture_ref(primary, job, 1), .fate = FATE_STOPPED } });
+    }
+    CU_ASSERT_TRUE(core_counters(fx.core)->hedge_work_s < 0);
+    fixture_fini(&fx);
+}
+
 /* GOAL    without a delay from the policy or the settings nothing is hedged; with one from
  *         the settings it is. */
 static void
@@ -355,6 +421,8 @@ static const struct test tests[] = {
     TEST(hedge_lets_waiting_jobs_go_first),
     TEST(hedge_budget_bounds_the_copies),
     TEST(hedge_refused_as_busy_is_refunded),
+    TEST(hedge_that_never_ran_is_refunded),
+    TEST(hedge_work_budget_bounds_the_seconds),
     TEST(hedge_delay_comes_from_policy_or_settings),
     TEST(hedge_prefers_another_zone),
     TEST(race_sends_all_copies_at_once),
