@@ -53,6 +53,7 @@ http_config(void)
             .line_size_max = (uint16_t) settings.http_line_max,
             .headers_size_max = (uint16_t) settings.http_headers_size_max,
             .headers_max = (uint16_t) settings.http_headers_max },
+        .events_max = settings.events_kept,
         .keys = { .count_max = settings.idempotency_keys_max,
             .kept = settings.idempotency_kept },
     };

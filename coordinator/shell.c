@@ -212,6 +212,7 @@ shell_free(struct shell *shell)
         return;
     }
     api_free(shell->api);
+    shell->api = NULL;
     links_free(shell->links); /* hands back every input that it borrowed */
     durable_close(shell->durable);
     loop_timer_free(shell->timer);

@@ -49,9 +49,80 @@ command_cancel(struct shell *shell, const struct core_command *command)
     }
 }
 
+/* ---- what the API's streams hear ----------------------------------------------------- */
+
+/* attempt 0: of the job as a whole. */
+static void
+tell(struct shell *shell, enum feed_kind kind, const struct job_view *view, uint32_t attempt)
+{
+    if (shell->api == NULL) {
+        return; /* on the way out */
+    }
+    struct feed_event event = {
+        .job = view->id, .unix_ms = clock_unix_ms(), .kind = kind, .attempt = attempt
+    };
+    event.state = view->state;
+    if (attempt > 0) {
+        const struct attempt_view *of = &view->attempts[attempt - 1];
+        event.attempt_kind = of->kind;
+        event.attempt_state = of->state;
+        event.cause = of->cancel_cause;
+        memcpy(event.worker, of->worker, sizeof event.worker);
+    }
+    api_tell(shell->api, &event);
+}
+
+static void
+tell_command(struct shell *shell, enum feed_kind kind, job_id_t job, uint32_t attempt)
+{
+    struct job_view view;
+    if (core_job(shell->core, job, &view) && attempt <= view.attempts_count) {
+        tell(shell, kind, &view, attempt);
+    }
+}
+
+/* What a worker said of a copy, if the core heard it just now: it drops what is stray. */
+static void
+tell_heard(struct shell *shell, const struct attempt_ref *ref, bool is_start, instant_t now)
+{
+    struct job_view view;
+    if (!core_job(shell->core, ref->job, &view) || ref->attempt == 0 ||
+        ref->attempt > view.attempts_count) {
+        return;
+    }
+    const struct attempt_view *attempt = &view.attempts[ref->attempt - 1];
+    if ((is_start ? attempt->started_at.ns : attempt->ended_at.ns) == now.ns) {
+        tell(shell, is_start ? FEED_STARTED : FEED_ENDED, &view, ref->attempt);
+    }
+}
+
+static void
+tell_event(struct shell *shell, const struct core_event *event, instant_t now)
+{
+    if (event->kind == EVENT_STARTED || event->kind == EVENT_BUSY) {
+        tell_heard(shell, &event->ref, event->kind == EVENT_STARTED, now);
+    } else if (event->kind == EVENT_REPLY) {
+        tell_heard(shell, &event->reply.ref, /* is_start= */ false, now);
+    } else if (event->kind == EVENT_CANCEL_ACK) {
+        tell_heard(shell, &event->cancel_ack.ref, /* is_start= */ false, now);
+    }
+}
+
+/* The end is told when everybody may know it: of a durable job, once it is on disk. */
+static void
+tell_finished(struct shell *shell, job_id_t job)
+{
+    struct job_view view;
+    bool is_known = shell->durable != NULL && durable_view(shell->durable, job, &view);
+    if ((is_known || core_job(shell->core, job, &view)) && view.state > JOB_RUNNING) {
+        tell(shell, FEED_FINISHED, &view, /* attempt= */ 0);
+    }
+}
+
 static void
 push_answer(struct shell *shell, job_id_t job)
 {
+    tell_finished(shell, job);
     CHECK(shell->answers_count < shell->answers_max);
     uint32_t last = (shell->answers_first + shell->answers_count) % shell->answers_max;
     shell->answers[last] = job;
@@ -97,13 +168,21 @@ static void
 perform(struct shell *shell, const struct core_command *command)
 {
     switch (command->kind) {
-    case COMMAND_ACCEPT: break;
+    case COMMAND_ACCEPT:
+        tell_command(shell, FEED_ACCEPTED, command->job, /* attempt= */ 0);
+        break;
     case COMMAND_REFUSE:
         shell->refusal = *command;
         shell->refused = true;
         break;
-    case COMMAND_SEND: command_send(shell, command); break;
-    case COMMAND_CANCEL: command_cancel(shell, command); break;
+    case COMMAND_SEND:
+        command_send(shell, command);
+        tell_command(shell, FEED_SENT, command->job, command->send.attempt);
+        break;
+    case COMMAND_CANCEL:
+        command_cancel(shell, command);
+        tell_command(shell, FEED_CANCELLING, command->job, command->cancel.attempt);
+        break;
     case COMMAND_ANSWER: command_answer(shell, command); break;
     case COMMAND_CLOSE_WORKER: command_close_worker(shell, command->close_worker.link); break;
     case COMMAND_FORGET: command_forget(shell, command->job); break;
@@ -115,7 +194,9 @@ perform(struct shell *shell, const struct core_command *command)
 static void
 step_once(struct shell *shell, const struct core_event *event)
 {
-    core_step(shell->core, clock_now(), event);
+    instant_t now = clock_now();
+    core_step(shell->core, now, event);
+    tell_event(shell, event, now);
     struct core_command command;
     while (core_next_command(shell->core, &command)) {
         perform(shell, &command);

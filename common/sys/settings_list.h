@@ -58,6 +58,8 @@
         "Idempotency-Keys remembered; past it the oldest is forgotten")                        \
     X(DURATION, idempotency_kept, "idempotency.kept", SETTINGS_C, "24h", "1s", "720h", "", "", \
         "how long an Idempotency-Key is remembered")                                           \
+    X(U32, events_kept, "events.kept", SETTINGS_C, "16384", "16", "1000000", "", "events",     \
+        "kept for event streams whose clients come back")                                      \
     X(FILE, auth_token_file, "auth.token_file", SETTINGS_C, "", "", "", "", "",                \
         "file with the hashes of the API's tokens; none: everybody may do everything")         \
     X(BOOL, auth_insecure, "auth.insecure", SETTINGS_C, "false", "", "", "", "",               \

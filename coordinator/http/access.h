@@ -27,11 +27,11 @@
 #define ACCESS_TOKEN_BYTES 32
 
 enum access_scope {
-    ACCESS_OPEN = 0, /* for everybody */
-    ACCESS_SUBMIT = 1,
+    ACCESS_SUBMIT = 1, /* 0, as of a route that forgot to say, is what no token is good for */
     ACCESS_READ = 2,
     ACCESS_CANCEL = 4,
-    ACCESS_ADMIN = 8
+    ACCESS_ADMIN = 8,
+    ACCESS_OPEN = 16 /* for everybody */
 };
 
 /* "submit", "read", "cancel", "admin". */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/http/api.h"
 
+#include "common/edge/crypto.h"
 #include "common/sys/clock.h"
 #include "coordinator/http/state.h"
 
@@ -89,6 +90,7 @@ api_answer(struct api *api, api_ticket_t ticket, job_id_t job)
 
 #define HELD_MAX_DEFAULT   (256u << 20)
 #define KEYS_COUNT_DEFAULT 100000
+#define EVENTS_DEFAULT     16384
 
 uint64_t
 api_memory_size_max(const struct api_config *config)
@@ -99,7 +101,8 @@ api_memory_size_max(const struct api_config *config)
     /* Unread bytes overshoot by what libevent reads at once. */
     return slots * (sizeof(struct conn) + API_READ_SIZE_MAX + 16384) +
            (held_max > 0 ? held_max : HELD_MAX_DEFAULT) +
-           keys_memory_size(keys_max > 0 ? keys_max : KEYS_COUNT_DEFAULT);
+           keys_memory_size(keys_max > 0 ? keys_max : KEYS_COUNT_DEFAULT) +
+           feed_memory_size(config->events_max > 0 ? config->events_max : EVENTS_DEFAULT);
 }
 
 static void
@@ -121,6 +124,10 @@ set_limits(struct api *api)
         .headers_size_max = limits->headers_size_max > 0 ? limits->headers_size_max : 16384,
         .headers_max = limits->headers_max > 0 ? limits->headers_max : CODEC_HEADERS_MAX,
     };
+    uint32_t events_max = api->config.events_max;
+    api->config.events_max = events_max > 0 ? events_max : EVENTS_DEFAULT;
+    api->streams_max = api->config.connections_max / 4 + 1;
+    crypto_random(&api->events_epoch, sizeof api->events_epoch);
     struct api_keys *keys = &api->config.keys;
     keys->count_max = keys->count_max > 0 ? keys->count_max : KEYS_COUNT_DEFAULT;
     keys->kept = keys->kept.ns > 0 ? keys->kept : duration_s(24 * 3600);
@@ -189,6 +196,12 @@ new_parts(struct api *api, char why[API_WHY_SIZE_MAX])
     if (err == ERR_OK) {
         err = loop_timer_new(api->loop, conn_on_timer, api, &api->timer);
     }
+    if (err == ERR_OK) {
+        err = feed_new(api->config.events_max, &api->feed);
+    }
+    if (err == ERR_OK) {
+        err = loop_on_turn_end(api->loop, events_on_turn_end, api);
+    }
     return err == ERR_OK ? api_reload(api, why) : err;
 }
 
@@ -256,6 +269,8 @@ api_free(struct api *api)
         }
     }
     loop_timer_free(api->timer);
+    loop_no_turn_end(api->loop, api);
+    feed_free(api->feed);
     keys_free(api->keys);
     access_free(api->access);
     out_fini(&api->out);

@@ -21,6 +21,7 @@
 #include "common/edge/loop.h"
 #include "common/pure/slice.h"
 #include "coordinator/core/core.h"
+#include "coordinator/http/feed.h"
 #include "coordinator/http/keys.h"
 
 struct api;
@@ -142,6 +143,7 @@ struct api_config {
     duration_t timeout_max;
     struct api_limits limits;
     struct api_keys keys;
+    uint32_t events_max; /* kept for streams that come back; 0: 16,384 */
 };
 
 /* The bound of what the front end holds, libevent's and the kernel's buffers aside. */
@@ -170,6 +172,8 @@ void api_accepted(struct api *api, api_ticket_t ticket, job_id_t job);
 void api_replayed(struct api *api, api_ticket_t ticket, job_id_t job, bool is_other_request);
 /* It was not taken after all. */
 void api_refused(struct api *api, api_ticket_t ticket, const struct core_command *refuse);
+/* Something happened to a job. */
+void api_tell(struct api *api, const struct feed_event *event);
 /* The job was not taken after all: its Idempotency-Key is free again. */
 void api_forget_key(struct api *api, job_id_t job);
 /* What the store has: one record, or the page of a list; none: there is nothing.  Borrowed. */

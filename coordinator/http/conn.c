@@ -43,6 +43,7 @@ conn_close(struct conn *conn)
     forget_request(conn);
     loop_timer_free(conn->wait_timer);
     conn->wait_timer = NULL;
+    api->streams_count -= conn->state == CONN_STREAMING ? 1 : 0;
     net_conn_free(conn->net);
     conn->net = NULL;
     (void) conn_count_held(conn);
@@ -90,7 +91,8 @@ on_end(void *user, enum net_end end)
     struct conn *conn = user;
     conn->has_hung_up = true;
     bool is_leaving = end == NET_END_HANGUP && conn->state != CONN_WAITING &&
-                      conn->state != CONN_LINGERING && net_conn_unsent(conn->net) > 0;
+                      conn->state != CONN_STREAMING && conn->state != CONN_LINGERING &&
+                      net_conn_unsent(conn->net) > 0;
     if (is_leaving) {
         conn->state = CONN_FLUSHING; /* it only closed its sending half */
         conn_update_deadline(conn);
@@ -103,6 +105,10 @@ static void
 on_drained(void *user)
 {
     struct conn *conn = user;
+    if (conn->state == CONN_STREAMING) {
+        events_pump(conn);
+        return;
+    }
     if (conn->state != CONN_FLUSHING) {
         conn_process(conn);
         return;
@@ -487,6 +493,10 @@ conn_process(struct conn *conn)
         case CONN_BODY: goes_on = step_body(conn); break;
         case CONN_WAITING:
             drop_overflow(conn);
+            goes_on = false;
+            break;
+        case CONN_STREAMING:
+            net_conn_drop(conn->net, net_conn_unread(conn->net));
             goes_on = false;
             break;
         case CONN_FREE: goes_on = false; break;

@@ -91,6 +91,13 @@ conn_update_deadline(struct conn *conn)
         break;
     case CONN_BODY: want_deadline(conn, DEADLINE_BODY, conn->codec.body_size); break;
     case CONN_WAITING: conn_set_deadline(conn, DEADLINE_NONE); break;
+    case CONN_STREAMING:
+        if (net_conn_unsent(conn->net) > 0) {
+            want_deadline(conn, DEADLINE_WRITE, sent_size(conn));
+        } else {
+            conn_set_deadline(conn, DEADLINE_NONE);
+        }
+        break;
     case CONN_FLUSHING: want_deadline(conn, DEADLINE_WRITE, sent_size(conn)); break;
     case CONN_LINGERING: want_deadline(conn, DEADLINE_LINGER, 0); break;
     }

@@ -270,6 +270,30 @@ reply_send(struct conn *conn, const struct reply *reply)
     }
 }
 
+bool
+reply_begin_stream(struct conn *conn)
+{
+    struct head head;
+    head.size = 0;
+    conn->must_close = true;
+    put_status(&head, 200);
+    put(&head, SLICE("\r\nDate: "));
+    put(&head, date_of(conn->api));
+    /* X-Accel-Buffering: nginx would keep events until it has a page of them. */
+    put(&head, SLICE("\r\nContent-Type: text/event-stream\r\nCache-Control: no-store"
+                     "\r\nX-Accel-Buffering: no\r\nConnection: close"));
+    put(&head, conn->version_minor == 1 ? SLICE("\r\nTransfer-Encoding: chunked\r\n\r\n")
+                                        : SLICE("\r\n\r\n"));
+    api_count_request(conn, status_index(200));
+    const struct net_bytes bytes = { head.bytes, head.size };
+    conn->written_size += head.size;
+    if (net_conn_write(conn->net, &bytes, 1) != ERR_OK) {
+        conn_close(conn);
+        return false;
+    }
+    return true;
+}
+
 void
 reply_json(struct conn *conn, unsigned status, const struct job_view *job)
 {

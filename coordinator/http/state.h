@@ -8,6 +8,7 @@
  *     submit.c   a request -> struct api_submit;  submit_headers.c, submit_json.c: its parts
  *     wait.c     requests that wait for a job;  keys.c: which job an Idempotency-Key made
  *     handlers.c the routes that only look
+ *     events.c   what happens, as it happens;  feed.c: what happened lately
  *     job_json.c the core's views as JSON;  recall.c: what only the store has
  *     reply.c    heads, the one write;  problem.c: refusals
  *
@@ -49,11 +50,12 @@ enum api_refusal {
 
 enum conn_state {
     CONN_FREE,
-    CONN_HEAD,     /* reads a head, or waits for its first byte */
-    CONN_BODY,     /* reads a body */
-    CONN_WAITING,  /* the shell holds its ticket */
-    CONN_FLUSHING, /* the last answer leaves */
-    CONN_LINGERING /* input is dropped, so that no reset eats the answer */
+    CONN_HEAD,      /* reads a head, or waits for its first byte */
+    CONN_BODY,      /* reads a body */
+    CONN_WAITING,   /* the shell holds its ticket */
+    CONN_STREAMING, /* events are its answer, for as long as they come */
+    CONN_FLUSHING,  /* the last answer leaves */
+    CONN_LINGERING  /* input is dropped, so that no reset eats the answer */
 };
 
 /* Why a connection has a time until which something must have happened. */
@@ -100,6 +102,9 @@ struct conn {
     struct loop_timer *wait_timer; /* when it has waited enough; made when first needed */
     struct prefer prefer;          /* of its request */
     bool is_replayed;              /* an Idempotency-Key found this job */
+    uint64_t cursor;               /* STREAMING: the next event that it wants */
+    bool is_of_other_epoch;        /* it has seen another process's events */
+    bool has_gap;                  /* it has not seen all there was */
     instant_t began_at;
     const struct route *route; /* NULL: none matched */
     uint8_t *head;             /* of a request whose body came later: a copy; NULL */
@@ -138,6 +143,11 @@ struct api {
     uint64_t held_size; /* of all connections, at most limits.held_max and one answer */
     struct conn *free;
     struct keys *keys;
+    struct feed *feed;
+    uint32_t events_epoch;
+    uint32_t streams_count;
+    uint32_t streams_max;
+    bool has_news;         /* for some stream */
     struct access *access; /* NULL: everybody may do everything */
     struct conn_list deadlines[DEADLINES_COUNT];
     uint64_t ticket_last;
@@ -256,6 +266,16 @@ void handle_ready(struct request *request);
 void handle_version(struct request *request);
 void handle_metrics(struct request *request);
 
+/* ---- events.c ------------------------------------------------------------------------- */
+
+void handle_job_events(struct request *request);
+void handle_events(struct request *request);
+/* Write what this stream has not seen, as far as its client reads. */
+void events_pump(struct conn *conn);
+/* A comment, by which both ends see that the other is there. */
+void events_beat(struct conn *conn);
+void events_on_turn_end(void *user);
+
 /* ---- recall.c ------------------------------------------------------------------------- */
 
 /* Ask the store, and answer that there is no such job if there is none to ask. */
@@ -294,6 +314,8 @@ struct reply {
 };
 
 void reply_send(struct conn *conn, const struct reply *reply);
+/* The head of a stream of events.  false: closed. */
+bool reply_begin_stream(struct conn *conn);
 /* What is in api->out as JSON. */
 void reply_json(struct conn *conn, unsigned status, const struct job_view *job);
 

@@ -50,6 +50,10 @@ wait_on_timer(void *user)
     struct conn *conn = user;
     struct api *api = conn->api;
     bool is_view = conn->form == ANSWER_VIEW;
+    if (conn->state == CONN_STREAMING) {
+        events_beat(conn);
+        return;
+    }
     if (!is_view && !api->backend.is_promised(api->backend.shell, conn->job)) {
         wait_at_most(conn, duration_ms(PROMISE_LOOK_EVERY_MS)); /* a slow disk */
         return;

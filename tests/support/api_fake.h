@@ -135,21 +135,43 @@ fake_on_answer(struct fake *fake, const struct core_command *command)
     fake->answers[fake->answers_count++] = command->job;
 }
 
+/* attempt 0: of the job as a whole. */
+static inline void
+fake_tell_stream(struct fake *fake, enum feed_kind kind, job_id_t job, uint32_t attempt)
+{
+    struct job_view view;
+    if (core_job(fake->core, job, &view)) {
+        api_tell(fake->api, &(struct feed_event){ .kind = kind,
+                                .job = job,
+                                .unix_ms = clock_unix_ms(),
+                                .attempt = attempt,
+                                .attempt_kind = ATTEMPT_PRIMARY,
+                                .state = view.state,
+                                .worker = "w1" });
+    }
+}
+
 /* ---- the shell ------------------------------------------------------------------------ */
 
 static inline void
 fake_perform(struct fake *fake, const struct core_command *command)
 {
     switch (command->kind) {
-    case COMMAND_SEND: fake_on_send(fake, command); break;
+    case COMMAND_SEND:
+        fake_on_send(fake, command);
+        fake_tell_stream(fake, FEED_SENT, command->job, command->send.attempt);
+        break;
     case COMMAND_CANCEL: fake_on_cancel(fake, command); break;
-    case COMMAND_ANSWER: fake_on_answer(fake, command); break;
+    case COMMAND_ANSWER:
+        fake_on_answer(fake, command);
+        fake_tell_stream(fake, FEED_FINISHED, command->job, 0);
+        break;
     case COMMAND_REFUSE:
         fake->refused = true;
         fake->refusal = *command;
         break;
     case COMMAND_FORGET: ledger_forget(fake->ledger, command->job); break;
-    case COMMAND_ACCEPT:
+    case COMMAND_ACCEPT: fake_tell_stream(fake, FEED_ACCEPTED, command->job, 0); break;
     case COMMAND_CLOSE_WORKER: break;
     }
 }
