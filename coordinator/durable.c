@@ -200,13 +200,15 @@ timeout_of(const struct durable *durable, duration_t asked)
 
 /* A job that nobody can run now may still be taken: it waits. */
 static bool
-is_acceptable(
-    struct durable *durable, const struct event_submit *event, struct core_command *ret_refuse)
+is_acceptable(struct durable *durable, const struct event_submit *event, bool is_for_later,
+    struct core_command *ret_refuse)
 {
     if (core_accepts(durable->shell->core, event, ret_refuse)) {
         return true;
     }
-    return ret_refuse->refuse.why == SUBMIT_NO_WORKER || ret_refuse->refuse.why == SUBMIT_FULL;
+    return ret_refuse->refuse.why == SUBMIT_NO_WORKER ||
+           ret_refuse->refuse.why == SUBMIT_FULL ||
+           (is_for_later && ret_refuse->refuse.why == SUBMIT_LATE);
 }
 
 bool
@@ -217,7 +219,8 @@ durable_submit(struct durable *durable, struct entry *entry, const struct api_su
     const struct event_submit event = {
         .job = entry->id, .handler = submit->handler, .timeout = submit->timeout
     };
-    if (!is_acceptable(durable, &event, ret_refuse)) {
+    bool is_for_later = submit->run_at_unix_ms > durable_now_ms();
+    if (!is_acceptable(durable, &event, is_for_later, ret_refuse)) {
         return false;
     }
     if (!store_is_writable(durable->store, &why)) {

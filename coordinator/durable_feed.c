@@ -128,7 +128,8 @@ put_off(struct durable *durable, struct durable_job *job, enum submit_refusal wh
     case SUBMIT_DEADLINE:
         durable_end(durable, job, JOB_DEADLINE_EXCEEDED, CAUSE_DEADLINE);
         return;
-    case SUBMIT_FULL: durable_wait(durable, job, RETRY_FULL); return;
+    case SUBMIT_FULL:
+    case SUBMIT_LATE: durable_wait(durable, job, RETRY_FULL); return;
     case SUBMIT_UNKNOWN_HANDLER: /* after a restart: its workers are not back yet */
     case SUBMIT_NO_WORKER:
     case SUBMIT_DRAINING:

@@ -194,6 +194,7 @@ write_refusals(const struct exposition *to, const struct core_counters *counters
     static const char *const whys[] = { [SUBMIT_UNKNOWN_HANDLER] = "unknown_handler",
         [SUBMIT_NO_WORKER] = "no_worker",
         [SUBMIT_FULL] = "full",
+        [SUBMIT_LATE] = "late",
         [SUBMIT_DEADLINE] = "deadline",
         [SUBMIT_DRAINING] = "draining",
         [SUBMIT_DUPLICATE_ID] = "duplicate_id" };

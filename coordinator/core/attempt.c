@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/attempt.h"
 
+#include "coordinator/core/admit.h"
 #include "coordinator/core/job.h"
 #include "coordinator/core/learn.h"
 #include "coordinator/core/plant.h"
@@ -175,6 +176,9 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
 
     count_work(attempt, state);
     budget_settle(core, attempt);
+    if (state == ATTEMPT_WON) {
+        admit_on_success(job->handler, instant_since(core->now, attempt->sent_at));
+    }
     learn_from(core, attempt);
     samples_take(core, attempt);
     job->handler->counts.attempts_ended_count[state] +=

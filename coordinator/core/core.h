@@ -119,6 +119,7 @@ enum submit_refusal {
     SUBMIT_UNKNOWN_HANDLER,
     SUBMIT_NO_WORKER, /* the handler is known, but no live worker has it */
     SUBMIT_FULL,      /* the bound of jobs is reached */
+    SUBMIT_LATE,      /* the queue before it is longer than its time */
     SUBMIT_DEADLINE,  /* no useful time is left */
     SUBMIT_DRAINING,
     SUBMIT_DUPLICATE_ID,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/job.h"
 
+#include "coordinator/core/admit.h"
 #include "coordinator/core/attempt.h"
 #include "coordinator/core/plant.h"
 #include "coordinator/core/pump.h"
@@ -45,6 +46,9 @@ job_is_acceptable(const struct core *core, const struct event_submit *submit,
     } else if (core->counters.jobs_live_count >= core->config.jobs_max && !PLANTED(full)) {
         why = SUBMIT_FULL;
         retry_after = duration_s(1);
+    } else if (!admit_is_in_time(
+                   handler, instant_until(core->now, *ret_deadline), &retry_after)) {
+        why = SUBMIT_LATE;
     } else {
         return true;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/pump.h"
 
+#include "coordinator/core/admit.h"
 #include "coordinator/core/attempt.h"
 #include "coordinator/core/job.h"
 #include "coordinator/core/learn.h"
@@ -50,7 +51,9 @@ pump_queues(struct core *core)
         } else {
             struct worker *worker =
                 is_wide ? roster_choose(core, job, CHOICE_ANY) : roster_freed(core, job);
-            if (worker != NULL) {
+            if (worker != NULL && admit_is_hopeless(core, job)) {
+                job_cancel(core, job, CAUSE_DEADLINE); /* the next one has a better chance */
+            } else if (worker != NULL) {
                 dispatch(core, job, worker);
             } else {
                 mask &= ~(1ull << job->handler->index);
@@ -88,6 +91,7 @@ dispatch(struct core *core, struct job *job, struct worker *worker)
 {
     CHECK(job->live_count == 0);
     pump_unqueue(core, job);
+    admit_on_dispatch(core, job->handler);
     job->has_token = false; /* spent on this copy, if it was a retry */
     attempt_send(core, job, worker, job->wanted);
     if (job->mode == MODE_RACE && job->wanted == ATTEMPT_PRIMARY) {

@@ -85,6 +85,15 @@ struct yield {
     uint64_t probe_at; /* primaries, at which the next one is let through */
 };
 
+/* What admit.c measures. */
+struct admission {
+    double gap_ns; /* between two dispatches while the queue stands */
+    uint32_t gaps_count;
+    bool was_standing;
+    instant_t dispatched_at;
+    double service_ns; /* of copies that succeeded, from their sending on; 0: unknown */
+};
+
 struct handler {
     char name[CORE_NAME_SIZE_MAX];
     uint32_t index;
@@ -94,6 +103,7 @@ struct handler {
     struct heap queue;
     struct learned learned;
     struct yield yield;
+    struct admission admission;
     struct sketch sketch;        /* of first copies, retries and replacements */
     struct sketch copies_sketch; /* of hedges and races */
     uint64_t samples_count;      /* ever taken */

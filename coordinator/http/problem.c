@@ -299,6 +299,12 @@ reply_refused(struct conn *conn, const char *handler, const struct core_command 
         problem.title = "Overloaded";
         problem.detail = "there is no room for another job";
         break;
+    case SUBMIT_LATE:
+        problem.status = 429;
+        problem.code = "overloaded";
+        problem.title = "Overloaded";
+        problem.detail = "so many jobs wait for this handler that this one would be too late";
+        break;
     case SUBMIT_DRAINING:
         problem.status = 503;
         problem.code = "draining";
