@@ -11,9 +11,9 @@
  *     refused when    expected wait + 2 * mean service time > the job's time
  *
  * Twice: many jobs take longer than the mean, and those at the edge would be stopped just
- * before their end.  What got in all the same and has less than 1.5 of it left when a slot falls
- * free is given up there, if others wait: else a slot would be lost to each of them, the drain
- * would look faster than it is, and the queue would never find back.
+ * before their end.  What got in all the same and has less than 1.5 of it left when a slot
+ * falls free is given up, if others wait: else a slot would be lost to each of them, the
+ * drain would look faster than it is, and the queue would never find back.
  *
  * REJECTED  a bound on the queue alone: right for one rate and one timeout.
  *           CoDel: it drops what has waited already; here the deadline says who is late.
