@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
+# ONLY release
+#
 # GOAL    `hedgerow bench` counts what it says that it counts.
 # METHOD  a quick load on workers that stall one attempt in five; the numbers of the service
 #         beside those of the command.
