@@ -22,6 +22,7 @@
 #include "worker/handlers/builtin.h"
 #include "worker/handlers/exec.h"
 #include "worker/link.h"
+#include "worker/metrics.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,7 +54,8 @@ struct worker {
     struct loop_wake *idle;
     struct loop_wake *up;
     struct worker_link *link;
-    instant_t ready_by; /* NEVER: told */
+    struct metrics *metrics; /* NULL: not asked for */
+    instant_t ready_by;      /* NEVER: told */
     bool is_draining;
     bool is_stopping;
 };
@@ -242,6 +244,78 @@ start_link(struct worker *worker)
     return err == ERR_OK;
 }
 
+/* ---- to see inside ------------------------------------------------------------------- */
+
+static void
+on_slow(const struct hr_slow *slow, void *user)
+{
+    (void) user;
+    log_warn("a handler keeps its thread", LOG_STR("handler", slow->name),
+        LOG_I64("fiber", slow->fiber), LOG_STR("born", slow->born_text),
+        LOG_I64("ran_ms", slow->ran_ns / 1000000), LOG_I64("cpu_ms", slow->cpu_ns / 1000000),
+        LOG_I64("others", slow->suppressed_count));
+}
+
+static bool
+start_sched(struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    const struct hr_options options = {
+        .slow_slice_ns = settings->worker_slow_slice.ns,
+        .on_slow = on_slow,
+    };
+    const char *trace_file = settings->worker_trace_file;
+    int negative = hr_start(&options);
+    if (negative == 0) {
+        negative = hr_dump_on_signal(SIGQUIT);
+    }
+    if (negative == 0 && trace_file[0] != '\0') {
+        negative = hr_trace_on_signal(SIGUSR2, trace_file);
+        negative = negative == 0 ? hr_trace_start(0) : negative;
+    }
+    if (negative != 0) {
+        log_error("cannot start the scheduler", LOG_ERR(err_from_errno(-negative)));
+    }
+    return negative == 0;
+}
+
+static void
+save_trace(struct worker *worker)
+{
+    const char *trace_file = worker->settings->worker_trace_file;
+    if (trace_file[0] == '\0') {
+        return;
+    }
+    int negative = hr_trace_save(trace_file);
+    if (negative == 0) {
+        log_info("the timeline is written", LOG_STR("file", trace_file));
+    } else {
+        log_error("cannot write the timeline", LOG_STR("file", trace_file),
+            LOG_ERR(err_from_errno(-negative)));
+    }
+}
+
+static bool
+start_metrics(struct worker *worker)
+{
+    const char *listen = worker->settings->worker_metrics_listen;
+    if (listen[0] == '\0') {
+        return true;
+    }
+    err_t err = metrics_new(worker->loop, listen, worker->agent, &worker->metrics);
+    if (err != ERR_OK) {
+        log_error("cannot listen for metrics", LOG_STR("listen", listen), LOG_ERR(err));
+        return false;
+    }
+    log_info("metrics", LOG_STR("listen", listen),
+        LOG_I64("metrics_port", metrics_port(worker->metrics)));
+    if (!metrics_is_loopback(worker->metrics)) {
+        log_warn(
+            "anyone who reaches this port may read the metrics", LOG_STR("listen", listen));
+    }
+    return true;
+}
+
 /* ---- the loop's events --------------------------------------------------------------- */
 
 static void
@@ -362,9 +436,7 @@ build(struct worker *worker)
     if (!add_handlers(worker) || !load_token(worker)) {
         return false;
     }
-    int negative = hr_start(NULL);
-    if (negative != 0) {
-        log_error("cannot start the scheduler", LOG_ERR(err_from_errno(-negative)));
+    if (!start_sched(worker)) {
         return false;
     }
     name_worker(worker);
@@ -377,7 +449,7 @@ build(struct worker *worker)
         log_error("cannot start", LOG_ERR(err));
         return false;
     }
-    return start_link(worker);
+    return start_metrics(worker) && start_link(worker);
 }
 
 static void
@@ -429,7 +501,9 @@ static void
 worker_fini(struct worker *worker)
 {
     worker_link_free(worker->link);
+    metrics_close(worker->metrics);
     (void) hr_stop(); /* EALREADY: it never ran */
+    metrics_free(worker->metrics);
     agent_free(worker->agent);
     registry_free(worker->registry);
     spawn_helper_stop(worker->helper);
@@ -473,6 +547,7 @@ main(int argc, char **argv)
         loop_timer_arm(worker.ticker, instant_add(clock_now(), duration_ms(TICK_MS)));
         loop_run(worker.loop);
         is_clean = leave(&worker);
+        save_trace(&worker);
         if (!is_clean) {
             spawn_helper_stop(worker.helper);
             _exit(EXIT_FAILURE); /* fibers are left: nothing can be taken down under them */

@@ -82,6 +82,12 @@
         "attempts that may wait for a slot before the worker answers BUSY")                    \
     X(STALL, worker_stall, "worker.stall", SETTINGS_W, "", "", "", "", "",                     \
         "chaos: stall this share of attempts for so long, such as 5%:300ms")                   \
+    X(STRING, worker_metrics_listen, "worker.metrics_listen", SETTINGS_W, "", "", "255", "",   \
+        "bytes", "HOST:PORT of this worker's GET /metrics; port 0: any; empty: none")          \
+    X(STRING, worker_trace_file, "worker.trace_file", SETTINGS_W, "", "", "1000", "", "bytes", \
+        "record the scheduler; the timeline is written on SIGUSR2 and at the end")             \
+    X(DURATION, worker_slow_slice, "worker.slow_slice", SETTINGS_W, "100ms", "1ms", "1h", "",  \
+        "", "a handler that keeps its thread for so long is named in the log")                 \
     X(SIZE, jobs_input_max, "jobs.input_max", SETTINGS_C, "4MiB", "1KiB", "4MiB", "", "bytes", \
         "largest input of a job")                                                              \
     X(SIZE, jobs_bytes_max, "jobs.bytes_max", SETTINGS_C, "512MiB", "8MiB", "1TiB", "",        \
