@@ -7,39 +7,52 @@
 /* Of a request whose route takes none to speak of. */
 #define SMALL_BODY_SIZE_MAX 4096
 
-enum route_body {
-    BODY_SMALL,
-    BODY_INPUT,
-    BODY_DOCUMENT /* JSON around an input: base64 and escapes make it larger */
-};
-
-struct route {
-    enum codec_method method;
-    const char *pattern; /* {} matches one segment, or the part of it before a colon */
-    void (*handle)(struct request *request);
-    enum route_body body;
-    enum access_scope scope; /* what a token must be good for */
-};
-
 /* The routes that carry the load come first. */
 static const struct route routes[] = {
-    { CODEC_POST, "/v1/handlers/{}:invoke", submit_invoke, BODY_INPUT, ACCESS_SUBMIT },
-    { CODEC_POST, "/v1/jobs", submit_job, BODY_DOCUMENT, ACCESS_SUBMIT },
-    { CODEC_GET, "/v1/jobs/{}", handle_job, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/jobs/{}/result", handle_job_result, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/jobs/{}/attempts", handle_job_attempts, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/jobs/{}/events", handle_job_events, BODY_SMALL, ACCESS_READ },
-    { CODEC_POST, "/v1/jobs/{}:cancel", handle_job_cancel, BODY_SMALL, ACCESS_CANCEL },
-    { CODEC_GET, "/v1/jobs", handle_jobs, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/events", handle_events, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/workers", handle_workers, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/handlers", handle_handlers, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/v1/hedging/{}/samples", handle_samples, BODY_SMALL, ACCESS_READ },
-    { CODEC_GET, "/livez", handle_live, BODY_SMALL, ACCESS_OPEN },
-    { CODEC_GET, "/readyz", handle_ready, BODY_SMALL, ACCESS_OPEN },
-    { CODEC_GET, "/version", handle_version, BODY_SMALL, ACCESS_OPEN },
-    { CODEC_GET, "/metrics", handle_metrics, BODY_SMALL, ACCESS_READ },
+    { CODEC_POST, "/v1/handlers/{}:invoke", submit_invoke, BODY_INPUT, ACCESS_SUBMIT,
+        "Run a job: the body is its input, the answer its result",
+        "timeout hedge mode copies max_attempts idempotent on_disconnect durability run_at",
+        "200:bytes 202:job 404 409 410 422 429 499 502 504" },
+    { CODEC_POST, "/v1/jobs", submit_job, BODY_DOCUMENT, ACCESS_SUBMIT, "Run a job", "",
+        "200:job 202:job 404 409 410 415 422 429 499 502 504" },
+    { CODEC_GET, "/v1/jobs/{}", handle_job, BODY_SMALL, ACCESS_READ,
+        "One job, at once or when it is over", "wait", "200:job 404" },
+    { CODEC_GET, "/v1/jobs/{}/result", handle_job_result, BODY_SMALL, ACCESS_READ,
+        "The result's bytes", "", "200:bytes 202:job 404 410 499 502 504" },
+    { CODEC_GET, "/v1/jobs/{}/attempts", handle_job_attempts, BODY_SMALL, ACCESS_READ,
+        "The copies of a job", "", "200:json 404" },
+    { CODEC_GET, "/v1/jobs/{}/events", handle_job_events, BODY_SMALL, ACCESS_READ,
+        "What happens to a job, until it is over", "", "200:events 404 429" },
+    { CODEC_POST, "/v1/jobs/{}:cancel", handle_job_cancel, BODY_SMALL, ACCESS_CANCEL,
+        "Stop a job", "", "200:job 202:job 404" },
+    { CODEC_GET, "/v1/jobs", handle_jobs, BODY_SMALL, ACCESS_READ, "Jobs, newest first",
+        "state handler page_size page_token source", "200:json" },
+    { CODEC_GET, "/v1/events", handle_events, BODY_SMALL, ACCESS_READ,
+        "What happens to all jobs", "", "200:events 429" },
+    { CODEC_GET, "/v1/workers", handle_workers, BODY_SMALL, ACCESS_READ, "The workers", "",
+        "200:json" },
+    { CODEC_GET, "/v1/handlers", handle_handlers, BODY_SMALL, ACCESS_READ,
+        "The handlers, and what became of their jobs", "", "200:json" },
+    { CODEC_GET, "/v1/hedging/{}/samples", handle_samples, BODY_SMALL, ACCESS_READ,
+        "What a handler's copies of late were like", "after page_size", "200:samples 404" },
+    { CODEC_GET, "/livez", handle_live, BODY_SMALL, ACCESS_OPEN, "Is the process alive?", "",
+        "200:json" },
+    { CODEC_GET, "/readyz", handle_ready, BODY_SMALL, ACCESS_OPEN, "Does it take jobs?", "",
+        "200:json" },
+    { CODEC_GET, "/version", handle_version, BODY_SMALL, ACCESS_OPEN, "Which one is it?", "",
+        "200:json" },
+    { CODEC_GET, "/openapi.json", handle_openapi, BODY_SMALL, ACCESS_OPEN, "This document", "",
+        "200:json" },
+    { CODEC_GET, "/metrics", handle_metrics, BODY_SMALL, ACCESS_READ, "Prometheus metrics", "",
+        "200:metrics" },
 };
+
+const struct route *
+routes_at(unsigned index)
+{
+    CHECK(index < ARRAY_COUNT(routes));
+    return &routes[index];
+}
 
 unsigned
 routes_count(void)

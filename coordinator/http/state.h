@@ -10,6 +10,7 @@
  *     handlers.c the routes that only look
  *     events.c   what happens, as it happens;  feed.c: what happened lately
  *     job_json.c the core's views as JSON;  recall.c: what only the store has
+ *     openapi.c  the table as a document
  *     reply.c    heads, the one write;  problem.c: refusals
  *
  *                    first byte            complete           ticket
@@ -202,13 +203,30 @@ void conn_on_timer(void *user);
 
 /* ---- routes.c ------------------------------------------------------------------------- */
 
-#define ROUTES_MAX 24
+enum route_body {
+    BODY_SMALL,
+    BODY_INPUT,
+    BODY_DOCUMENT /* JSON around an input: base64 and escapes make it larger */
+};
+
+struct route {
+    enum codec_method method;
+    const char *pattern; /* {} matches one segment, or the part of it before a colon */
+    void (*handle)(struct request *request);
+    enum route_body body;
+    enum access_scope scope; /* what a token must be good for */
+    /* For /openapi.json. */
+    const char *summary;
+    const char *query;   /* parameters that it takes, with blanks between */
+    const char *answers; /* statuses beside those that any request may get; "200:job" */
+};
 
 /* Answers the request, or leaves a ticket. */
 void routes_dispatch(struct request *request);
 /* Before the body is there: true when it was answered already.  Sets the body's limit. */
 bool routes_refuse_early(struct request *request);
 unsigned routes_count(void);
+const struct route *routes_at(unsigned index);
 /* index == routes_count(): requests that matched none. */
 void routes_name(unsigned index, const char **ret_method, const char **ret_pattern);
 unsigned routes_index(const struct route *route);
@@ -275,6 +293,12 @@ void events_pump(struct conn *conn);
 /* A comment, by which both ends see that the other is there. */
 void events_beat(struct conn *conn);
 void events_on_turn_end(void *user);
+
+/* ---- openapi.c ------------------------------------------------------------------------ */
+
+void handle_openapi(struct request *request);
+/* The path as the document has it: "/v1/jobs/{id}". */
+void openapi_path(const char *pattern, char *path, size_t room);
 
 /* ---- recall.c ------------------------------------------------------------------------- */
 

@@ -28,6 +28,7 @@ static const struct {
     { "GET /livez", ACCESS_OPEN },
     { "GET /readyz", ACCESS_OPEN },
     { "GET /version", ACCESS_OPEN },
+    { "GET /openapi.json", ACCESS_OPEN },
     { "POST /v1/handlers/{}:invoke", ACCESS_SUBMIT },
     { "POST /v1/jobs", ACCESS_SUBMIT },
     { "GET /v1/jobs/{}", ACCESS_READ },
