@@ -118,6 +118,8 @@ def backtrace(fiber):
     machine = gdb.selected_inferior().architecture().name()
     # What switch.h leaves on a stack: x86-64 { where to go on, rbp }; aarch64 x29 at 10.
     resume, frame = words(sp, 2) if "x86-64" in machine else reversed(words(sp + 80, 2))
+    if resume == 0:
+        raise gdb.MemoryError("not in the core file")
     yield resume
     for _ in range(FRAMES_COUNT_MAX):
         if not sp < frame < top - 16 or frame % 8 != 0:
@@ -151,7 +153,7 @@ class HrBt(gdb.Command):
                 for number, address in enumerate(backtrace(fiber)):
                     print("#%-2d 0x%x in %s" % (number, address, place(address)))
             except gdb.MemoryError:
-                print("    its stack cannot be read (it is not in the core file?)")
+                print("    its stack is not in the core file (gdb's own gcore stops at guards)")
 
 
 Hr()
