@@ -19,6 +19,7 @@ const struct cli_command cli_commands[] = {
     { "cancel", "stop a job", cancel_command, true },
     { "handlers", "what can be run here, and how it does", handlers_command, true },
     { "workers", "who runs it", workers_command, true },
+    { "tune", "which hedging would have served a handler best", tune_command, false },
     { "submit", "hand a job over, print its id", submit_command, false },
     { "wait", "wait until jobs are over", wait_command, false },
     { "result", "the result of a job that is over", result_command, false },

@@ -62,6 +62,7 @@ int get_command(int argc, char **argv);
 int list_command(int argc, char **argv);
 int cancel_command(int argc, char **argv);
 int explain_command(int argc, char **argv);
+int tune_command(int argc, char **argv);
 int workers_command(int argc, char **argv);
 int handlers_command(int argc, char **argv);
 int worker_command(int argc, char **argv);

@@ -4,6 +4,7 @@
  */
 #include "coordinator/sim/faults.h"
 #include "coordinator/sim/tail.h"
+#include "coordinator/sim/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     { "faults", faults_main, "seeds of a faulty cluster against the contract" },
     { "tail", tail_main, "a workload's latency under a policy" },
+    { "tune", tune_main, "recorded samples under other policies" },
 };
 
 static int

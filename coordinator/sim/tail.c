@@ -15,8 +15,8 @@ static void let_happen(struct tail *tail);
 static void look(struct tail *tail);
 static double mean_ms(const struct tail_setup *setup);
 static double gap_ns(struct tail *tail);
-static double
-draw_service_ms(struct tail *tail, uint32_t number, uint32_t worker, struct rng *luck);
+static double draw_service_ms(
+    struct tail *tail, const struct tail_job *job, uint32_t worker, struct rng *luck);
 static void report(struct tail *tail, struct tail_result *ret_result);
 
 err_t
@@ -220,7 +220,7 @@ tail_start(struct tail *tail, struct tail_job *job, uint32_t worker)
 {
     const struct tail_setup *setup = tail->setup;
     struct rng luck;
-    double service_ns = draw_service_ms(tail, job->number, worker, &luck) * 1e6;
+    double service_ns = draw_service_ms(tail, job, worker, &luck) * 1e6;
     duration_t service = duration_ns((int64_t) fmin(service_ns, SERVICE_NS_MAX));
     struct farm_task *task;
     if (setup->wait_text != NULL) {
@@ -272,19 +272,23 @@ tail_part_over(struct tail *tail, struct tail_job *job, bool is_success)
 /* ---- chance ---- */
 
 static double
-draw_service_ms(struct tail *tail, uint32_t number, uint32_t worker, struct rng *luck)
+draw_service_ms(
+    struct tail *tail, const struct tail_job *job, uint32_t worker, struct rng *luck)
 {
+    bool is_later = !list_is_empty(&job->tasks);
+    uint64_t number = job->number;
     const struct tail_setup *setup = tail->setup;
-    uint64_t mix = tail->seed_mixed ^ ((uint64_t) number << 20 | (worker + 1));
+    uint64_t mix = tail->seed_mixed ^ (number << 20 | (worker + 1));
     rng_init(luck, rng_splitmix(&mix));
     if (setup->record != NULL) {
-        double at = rng_unit(luck) * setup->record->services_count;
-        return setup->record->services_ms[(uint32_t) at];
+        const struct tail_record *record = setup->record;
+        const double *quantiles_ms = is_later ? record->later_ms : record->first_ms;
+        return quantiles_ms[(uint32_t) (rng_unit(luck) * record->quantiles_count)];
     }
     if (!setup->is_size_shared) {
         return law_draw_ms(&setup->law, luck);
     }
-    uint64_t mix_job = tail->seed_mixed ^ (uint64_t) number << 20;
+    uint64_t mix_job = tail->seed_mixed ^ number << 20;
     struct rng luck_job;
     rng_init(&luck_job, rng_splitmix(&mix_job));
     double base_ms = law_draw_base_ms(&setup->law, &luck_job);

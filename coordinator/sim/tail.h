@@ -39,12 +39,14 @@ enum tail_engine {
     TAIL_TWICE /* two random workers; the loser is stopped */
 };
 
-/* What was recorded, to be played again: tune.c fills it in. */
+/* What was recorded, to be played again: see record.h. */
 struct tail_record {
     const double *gaps_ms; /* between arrivals, in their order */
     uint32_t gaps_count;
-    const double *services_ms; /* quantiles of service, evenly spaced */
-    uint32_t services_count;
+    /* Of service: quantiles, evenly spaced; of first copies, and of later ones. */
+    const double *first_ms;
+    const double *later_ms;
+    uint32_t quantiles_count;
     double mean_ms;
 };
 

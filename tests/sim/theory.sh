@@ -17,7 +17,6 @@ if [ -n "${HEDGEROW_SANITIZE:-}" ]; then
     loads=".3"
 fi
 if [ -n "${HEDGEROW_TEST_LONG:-}" ]; then
-    jobs=10000000
     loads=".1 .2 .3 .4 .5 .6 .7 .8 .9"
     noise=0
 fi
@@ -54,6 +53,11 @@ theory() { # model k rho
 
 worst=0
 for rho in $loads; do
+    if [ -n "${HEDGEROW_TEST_LONG:-}" ]; then # three standard errors are the bound
+        jobs=$(awk -v rho="$rho" 'BEGIN {
+            bound = rho > .85 ? .03 : .01
+            printf "%d", (3 * 2 / (1 - rho) / bound) ^ 2 + 400000 }')
+    fi
     for model in none:1 random:8 none:3 none:8 twice:3 twice:8 laedge:3 laedge:8; do
         name=${model%:*}
         k=${model#*:}

@@ -223,13 +223,23 @@ builtin_sleep_reads_durations(void)
         ASSERT_I64_EQ(run.result_size, 0);
         run_fini(&run);
     }
-    static const char *const bad[] = { "soon", "-1s", "1 fortnight", "\"1ms" };
+    static const char *const bad[] = { "soon", "-1s", "1 fortnight", "\"1ms", "exp:0", "exp:1@",
+        "exp:1@x", "exp:1@99999999999999999999" };
     for (unsigned i = 0; i < ARRAY_COUNT(bad); i++) {
         struct run run = run_input_text(&fx, "sleep", bad[i]);
         ASSERT_I64_EQ(run.outcome, RUN_FAILED_FINAL);
         CU_ASSERT_PTR_NOT_NULL(strstr(run.message, "is not a duration"));
     }
-    struct trial trial = { .input = "10s", .stop_after_ns = 1000000 };
+    static const char *const laws[] = { "const:1", "exp:0.1@7", "lognormal:1,0.5;0.1x2@7" };
+    for (unsigned i = 0; i < ARRAY_COUNT(laws); i++) {
+        struct run run = run_input_text(&fx, "sleep", laws[i]);
+        ASSERT_I64_EQ(run.outcome, RUN_REPLIED);
+        run_fini(&run);
+    }
+    struct trial trial = { .input = "const:10000", .stop_after_ns = 1000000 };
+    trial_run(&fx, &trial, "sleep");
+    ASSERT_I64_EQ(trial.run.outcome, RUN_SILENT);
+    trial = (struct trial){ .input = "10s", .stop_after_ns = 1000000 };
     trial_run(&fx, &trial, "sleep");
     ASSERT_I64_EQ(trial.run.outcome, RUN_SILENT);
     fixture_fini(&fx);

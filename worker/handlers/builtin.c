@@ -3,12 +3,17 @@
 
 #include "common/edge/crypto.h"
 #include "common/pure/duration.h"
+#include "common/pure/law.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define CHUNK_SIZE           (64 * 1024)
 #define SLEEP_INPUT_SIZE_MAX 256
+#define SLEEP_MS_MAX         86400000ll /* of a draw */
 
 static void
 echo_run(struct run *run, void *user)
@@ -42,6 +47,39 @@ bare_text(const uint8_t *input, size_t *size)
     return text + begin;
 }
 
+/* "exp:20", or "exp:20@17": the same seed and attempt, the same draw. */
+static bool
+draw_from_law(const struct run *run, const char *text, size_t size, duration_t *ret_duration)
+{
+    char copy[SLEEP_INPUT_SIZE_MAX + 1];
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    uint64_t seed;
+    char *at = strchr(copy, '@');
+    if (at != NULL) {
+        char *end;
+        *at = '\0';
+        errno = 0;
+        seed = strtoull(at + 1, &end, 10);
+        if (end == at + 1 || *end != '\0' || errno != 0) {
+            return false;
+        }
+    } else {
+        memcpy(&seed, run->job.bytes + 8, sizeof seed); /* the random half of its id */
+    }
+    struct law law;
+    if (law_parse(copy, &law) != ERR_OK) {
+        return false;
+    }
+    seed ^= (uint64_t) run->attempt << 56;
+    struct rng rng;
+    rng_init(&rng, rng_splitmix(&seed));
+    double ms = law_draw_ms(&law, &rng);
+    *ret_duration =
+        duration_ns(ms < SLEEP_MS_MAX ? (int64_t) (ms * 1e6) : SLEEP_MS_MAX * 1000000);
+    return true;
+}
+
 static void
 sleep_run(struct run *run, void *user)
 {
@@ -55,8 +93,10 @@ sleep_run(struct run *run, void *user)
     const char *text = bare_text(input, &size);
     const char *why = "";
     duration_t duration = DURATION_ZERO;
-    if (size > 0 && duration_parse(text, size, &duration, &why) != ERR_OK) {
-        run_fail(run, /* is_retryable= */ false, "'%.*s' is not a duration: %s",
+    if (size > 0 && duration_parse(text, size, &duration, &why) != ERR_OK &&
+        !draw_from_law(run, text, size, &duration)) {
+        run_fail(run, /* is_retryable= */ false,
+            "'%.*s' is not a duration: %s; nor a law (exp:20, lognormal:5,2;0.05x10)",
             (int) (size < 32 ? size : 32), text, why);
         return;
     }
