@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/edge/crypto.h"
 #include "common/sys/clock.h"
 #include "coordinator/metrics.h"
 #include "coordinator/shell_state.h"
@@ -23,14 +22,6 @@ backend_unix_ms(void *user, instant_t when)
     struct shell *shell = user;
     int64_t since_ms = (when.ns - shell->started_at.ns) / 1000000;
     return shell->started_unix_ms + (uint64_t) since_ms;
-}
-
-static job_id_t
-new_job_id(void)
-{
-    uint8_t random[10];
-    crypto_random(random, sizeof random);
-    return id_from_parts(clock_unix_ms(), random);
 }
 
 /* The ledger's refusals look like the core's. */
@@ -70,7 +61,7 @@ backend_submit(void *user, api_ticket_t ticket, const struct api_submit *submit,
     job_id_t *ret_job, struct core_command *ret_refuse)
 {
     struct shell *shell = user;
-    job_id_t job = id_is_none(submit->job) ? new_job_id() : submit->job;
+    job_id_t job = submit->job;
     struct entry *entry;
     err_t err = ledger_add(shell->ledger, job, submit, &entry);
     if (err != ERR_OK) {

@@ -33,11 +33,11 @@ typedef uint64_t api_ticket_t;
 
 struct api_submit {
     const char *handler;
-    job_id_t job;       /* request header X-Job-Id (a UUIDv7); none: the shell makes one */
+    job_id_t job;       /* a UUIDv7: of the header X-Job-Id, or new */
     duration_t timeout; /* zero: the default */
     struct policy policy;
     const char *content_type; /* of the input, "" */
-    const char *traceparent;  /* "" */
+    const char *traceparent;  /* trace.h */
     bool detach;              /* the job outlives its client */
     bool is_durable;          /* it outlives the process: acknowledged when it is on disk */
     bool is_async;            /* answered by api_accepted, not when it is over */

@@ -248,6 +248,7 @@ dispatch(struct conn *conn, const uint8_t *head, struct slice body)
     struct request request = { .conn = conn, .head = head, .body = body };
     conn->prefer = (struct prefer){ 0 };
     conn->is_replayed = false;
+    conn->traceparent[0] = '\0';
     conn->must_close = !codec_keeps_alive(&conn->codec) || conn->api->is_closing;
     conn->is_head = conn->codec.method == CODEC_HEAD_METHOD;
     conn->version_minor = conn->codec.version_minor;

@@ -189,6 +189,16 @@ put_preference(struct head *head, const struct prefer *prefer, bool is_accepted)
     }
 }
 
+/* "": no header. */
+static void
+put_name(struct head *head, struct slice header, const char *name)
+{
+    if (name[0] != '\0') {
+        put(head, header);
+        put(head, slice_of(name));
+    }
+}
+
 static void
 put_connection(struct head *head, const struct conn *conn)
 {
@@ -227,6 +237,8 @@ reply_send(struct conn *conn, const struct reply *reply)
         put_job(&head, reply->job);
         put_preference(&head, &conn->prefer, reply->is_accepted);
     }
+    put_name(&head, SLICE("\r\nX-Request-Id: "), conn->request_id);
+    put_name(&head, SLICE("\r\ntraceparent: "), conn->traceparent);
     if (conn->is_replayed) {
         put(&head, SLICE("\r\nIdempotency-Replayed: true"));
     }
@@ -282,6 +294,7 @@ reply_begin_stream(struct conn *conn)
     /* X-Accel-Buffering: nginx would keep events until it has a page of them. */
     put(&head, SLICE("\r\nContent-Type: text/event-stream\r\nCache-Control: no-store"
                      "\r\nX-Accel-Buffering: no\r\nConnection: close"));
+    put_name(&head, SLICE("\r\nX-Request-Id: "), conn->request_id);
     put(&head, conn->version_minor == 1 ? SLICE("\r\nTransfer-Encoding: chunked\r\n\r\n")
                                         : SLICE("\r\n\r\n"));
     api_count_request(conn, status_index(200));

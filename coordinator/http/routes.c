@@ -2,6 +2,7 @@
 #include "coordinator/http/host.h"
 #include "coordinator/http/state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* Of a request whose route takes none to speak of. */
@@ -258,12 +259,33 @@ is_allowed(struct request *request, enum access_scope scope)
     CHECK_UNREACHABLE();
 }
 
+/* What the client calls this request, so that both logs can be laid side by side; a name of
+ * ours without one, or for one that is no word. */
+static void
+name_request(struct request *request)
+{
+    struct conn *conn = request->conn;
+    struct api *api = conn->api;
+    struct slice name = { 0 };
+    (void) codec_find(&conn->codec, request->head, SLICE("X-Request-Id"), &name);
+    bool is_good =
+        name.size > 0 && slice_to_text(name, conn->request_id, sizeof conn->request_id);
+    for (size_t i = 0; is_good && i < name.size; i++) {
+        is_good = name.at[i] > ' ' && name.at[i] < 0x7f;
+    }
+    if (!is_good) {
+        snprintf(conn->request_id, sizeof conn->request_id, "%08" PRIx32 "-%" PRIu64,
+            api->events_epoch, ++api->requests_count);
+    }
+}
+
 /* false: answered. */
 static bool
 resolve(struct request *request)
 {
     struct slice capture = { 0 };
     split_target(request);
+    name_request(request);
     if (!is_for_us(request)) {
         return false;
     }

@@ -31,6 +31,7 @@
 #include "coordinator/http/keys.h"
 #include "coordinator/http/out.h"
 #include "coordinator/http/prefer.h"
+#include "coordinator/http/trace.h"
 
 enum api_bounds {
     API_READ_SIZE_MAX = 64 * 1024,    /* unread bytes of a connection: pipelined requests */
@@ -58,6 +59,8 @@ enum conn_state {
     CONN_FLUSHING,  /* the last answer leaves */
     CONN_LINGERING  /* input is dropped, so that no reset eats the answer */
 };
+
+#define REQUEST_ID_SIZE 65 /* with its zero */
 
 /* Why a connection has a time until which something must have happened. */
 enum conn_deadline {
@@ -99,13 +102,15 @@ struct conn {
     uint8_t version_minor;
     api_ticket_t ticket; /* 0: none */
     enum answer_form form;
-    job_id_t job;                  /* that it waits for */
-    struct loop_timer *wait_timer; /* when it has waited enough; made when first needed */
-    struct prefer prefer;          /* of its request */
-    bool is_replayed;              /* an Idempotency-Key found this job */
-    uint64_t cursor;               /* STREAMING: the next event that it wants */
-    bool is_of_other_epoch;        /* it has seen another process's events */
-    bool has_gap;                  /* it has not seen all there was */
+    job_id_t job;                      /* that it waits for */
+    struct loop_timer *wait_timer;     /* when it has waited enough; made when first needed */
+    struct prefer prefer;              /* of its request */
+    char request_id[REQUEST_ID_SIZE];  /* its client's, or ours; "" before there is one */
+    char traceparent[TRACE_TEXT_SIZE]; /* of its job; "": none */
+    bool is_replayed;                  /* an Idempotency-Key found this job */
+    uint64_t cursor;                   /* STREAMING: the next event that it wants */
+    bool is_of_other_epoch;            /* it has seen another process's events */
+    bool has_gap;                      /* it has not seen all there was */
     instant_t began_at;
     const struct route *route; /* NULL: none matched */
     uint8_t *head;             /* of a request whose body came later: a copy; NULL */
@@ -152,6 +157,7 @@ struct api {
     struct access *access; /* NULL: everybody may do everything */
     struct conn_list deadlines[DEADLINES_COUNT];
     uint64_t ticket_last;
+    uint64_t requests_count;
     bool is_closing;
     uint16_t port;
     struct out out; /* of the answer that is being made */

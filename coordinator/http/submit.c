@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/http/submit.h"
 
+#include "common/edge/crypto.h"
 #include "common/pure/duration.h"
 #include "common/pure/nearest.h"
 #include "common/pure/timestamp.h"
@@ -304,6 +305,14 @@ api_replayed(struct api *api, api_ticket_t ticket, job_id_t job, bool is_other_r
     conn_process(conn);
 }
 
+static job_id_t
+new_job_id(void)
+{
+    uint8_t random[10];
+    crypto_random(random, sizeof random);
+    return id_from_parts(clock_unix_ms(), random);
+}
+
 void
 wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
 {
@@ -311,7 +320,6 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
     struct api_submit *submit = &wish->submit;
     submit->handler = wish->handler;
     submit->content_type = wish->content_type;
-    submit->traceparent = wish->traceparent;
     submit->timeout = duration_min(submit->timeout, api->config.timeout_max);
     if (wish->is_hedge_off && submit->policy.mode == MODE_HEDGE) {
         submit->policy.mode = MODE_SINGLE;
@@ -330,6 +338,11 @@ wish_send(struct wish *wish, struct conn *conn, enum answer_form form)
         wish_fini(wish);
         return;
     }
+    if (id_is_none(submit->job)) {
+        submit->job = new_job_id();
+    }
+    trace_of_job(slice_of(wish->traceparent), submit->job, conn->traceparent);
+    submit->traceparent = conn->traceparent;
     bool waits = !wish->is_async || submit->is_durable;
     api_ticket_t ticket = waits ? conn_start_waiting(conn) : 0;
     struct core_command refuse;

@@ -22,7 +22,7 @@ struct wish {
     struct keys_claim claim;
     char handler[CORE_NAME_SIZE_MAX];
     char content_type[API_CONTENT_TYPE_SIZE_MAX];
-    char traceparent[64];
+    char traceparent[64]; /* the client's */
 };
 
 bool wish_init(struct wish *wish, struct request *request);

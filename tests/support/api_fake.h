@@ -16,7 +16,6 @@
 #ifndef TESTS_SUPPORT_API_FAKE_H
 #define TESTS_SUPPORT_API_FAKE_H
 
-#include "common/edge/crypto.h"
 #include "common/sys/clock.h"
 #include "coordinator/http/api.h"
 #include "coordinator/ledger.h"
@@ -264,11 +263,6 @@ fake_submit(void *user, api_ticket_t ticket, const struct api_submit *submit, jo
     struct fake *fake = user;
     struct entry *entry;
     job_id_t job = submit->job;
-    if (id_is_none(job)) {
-        uint8_t random[10];
-        crypto_random(random, sizeof random);
-        job = id_from_parts(clock_unix_ms(), random);
-    }
     atomic_fetch_add(&fake->submits_count, 1);
     if (ledger_add(fake->ledger, job, submit, &entry) != ERR_OK) {
         *ret_refuse = (struct core_command){

@@ -81,6 +81,35 @@ submit_wait_alone_is_a_deadline(void)
     fake_stop(&fake);
 }
 
+/* ---- traceparent, X-Request-Id ------------------------------------------------------------ */
+
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+
+static void
+submit_goes_on_with_its_clients_trace(void)
+{
+    struct fake fake;
+    fake_start(&fake, 0, (struct api_limits){ 0 });
+    struct answer answer = fake_ask_status(&fake,
+        INVOKE("echo", "X-Job-Id: " JOB_ID "\r\nX-Request-Id: mine-7\r\n"
+                       "traceparent: 00-" TRACE "-00f067aa0ba902b7-01\r\n"),
+        200);
+    answer_expect_header(&answer, "traceparent", "00-" TRACE "-9a573e1f0c5b2a44-01");
+    answer_expect_header(&answer, "X-Request-Id", "mine-7");
+    answer_free(&answer);
+    answer = fake_ask_status(&fake, INVOKE("fail", "X-Request-Id: not one\r\n"), 502);
+    const char *own = answer_header(&answer, "X-Request-Id");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(own);
+    CU_ASSERT_STRING_NOT_EQUAL(own, "not one");
+    CU_ASSERT_PTR_NOT_NULL(answer_header(&answer, "traceparent"));
+    answer_free(&answer);
+    answer = fake_ask_status(&fake, LIVEZ, 200);
+    CU_ASSERT_PTR_NOT_NULL(answer_header(&answer, "X-Request-Id"));
+    CU_ASSERT_PTR_NULL(answer_header(&answer, "traceparent"));
+    answer_free(&answer);
+    fake_stop(&fake);
+}
+
 /* ---- Idempotency-Key --------------------------------------------------------------------- */
 
 /* GOAL    64 concurrent submits of one key make one job, and each gets its result. */
@@ -233,6 +262,7 @@ static const struct test tests[] = {
     TEST(submit_async_is_acknowledged_at_once),
     TEST(submit_async_waits_as_long_as_it_prefers),
     TEST(submit_wait_alone_is_a_deadline),
+    TEST(submit_goes_on_with_its_clients_trace),
     TEST(submit_one_key_makes_one_job),
     TEST(submit_key_is_for_one_request),
     TEST(submit_key_outlives_failures_not_refusals),
