@@ -16,7 +16,7 @@
  * INVARIANTS  W1  what is decoded can be encoded, and means the same
  *             W2  text is valid UTF-8 without a NUL; names are printable ASCII, no blanks
  * THREADS     any; no state.  Encoding takes about 8 KiB of stack (a fiber may), decoding
- *             WIRE_ARENA_SIZE_MAX more: never on a fiber.
+ *             WIRE_ARENA_SIZE_MAX more: on no fiber with less than the default stack.
  * UNITS       budget_us and all *_us are microseconds.
  * MEMORY      none but the stack
  * ERRORS      TRUNCATED, TOO_BIG, BAD_VERSION, BAD_KIND, BAD_SIZE, BAD_MESSAGE, RANGE

@@ -6,8 +6,14 @@
  *      '---- on_down ----+--------------------'
  *           (loop)     LOST  (once the stream is gone, so no other callback runs)
  *
- * NNG's thread receives, decodes and calls the agent back: a job reaches its fiber without
- * a hop through the loop.  The loop's thread only keeps the time and dials.
+ * A fiber reads, decodes and calls the agent back: the fibers that it starts for a batch of
+ * jobs run next, on the same thread, and then it writes what they had to say at once.  So a
+ * job that comes and goes costs a poll, a read and a write, and wakes no thread.  The loop's
+ * thread only keeps the time and dials.
+ *
+ * What is said waits for the reader until each of the batch has ended or parked.  One that
+ * burns the CPU instead does not hold the rest up for long: within a millisecond (sysmon.c)
+ * its proc, with the reader in its queue, is another thread's.
  *
  * LOCKS  link->mutex guards session and state; NNG's post and close happen below it
  *        (stream.h's mutex); callbacks happen without it.
@@ -51,7 +57,8 @@ struct worker_link {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* for those who wait: all was sent, or the link was lost */
     enum state state;
-    struct stream *stream; /* whoever takes it out closes it */
+    struct stream *stream; /* NULL: it has ended, or there is none */
+    struct stream *read;   /* the same, until its reader has closed it */
     struct session *session;
     err_t why;
     duration_t heartbeat; /* of the coordinator that was there last */
@@ -69,29 +76,17 @@ struct worker_link {
     instant_t redial_at;
 };
 
-/* ---- closing ------------------------------------------------------------------------- */
-
-/* With the mutex held.  The caller closes what it gets after it unlocked, because the
- * stream may be gone within. */
-static struct stream *
-take_stream(struct worker_link *link, err_t why)
+/* With the mutex held.  Wakes the reader, who closes the stream. */
+static void
+end_stream(struct worker_link *link, err_t why)
 {
-    struct stream *stream = link->stream;
-    if (stream != NULL) {
+    if (link->stream != NULL) {
+        stream_shut(link->stream);
         link->stream = NULL;
         link->state = CLOSING;
         link->why = why;
         atomic_store_explicit(&link->is_up, false, memory_order_relaxed);
         pthread_cond_broadcast(&link->changed);
-    }
-    return stream;
-}
-
-static void
-close_stream(struct stream *stream)
-{
-    if (stream != NULL) {
-        stream_close(stream);
     }
 }
 
@@ -115,7 +110,7 @@ flush(struct worker_link *link)
     }
 }
 
-/* ---- NNG's threads ------------------------------------------------------------------- */
+/* ---- the reader's fiber -------------------------------------------------------------- */
 
 /* Call the agent back with one message.  Without the mutex: it sends from here. */
 static void
@@ -157,30 +152,62 @@ take_messages(struct worker_link *link)
     return ERR_OK;
 }
 
+/* Read once, and hand out what came. */
 static void
-on_received(void *user, size_t size)
+receive(struct worker_link *link)
 {
-    struct worker_link *link = user;
-    struct stream *closed = NULL;
     uint8_t *bytes;
-    size_t bytes_size;
+    size_t size;
+    size_t got_size = 0;
     pthread_mutex_lock(&link->mutex);
-    session_received(link->session, size);
-    link->is_receiving = true;
-    err_t err = take_messages(link);
-    link->is_receiving = false;
-    flush(link); /* a PONG, a CREDIT, or the GOODBYE that tells why */
+    err_t err = session_space(link->session, &bytes, &size);
     if (err == ERR_OK) {
-        err = session_space(link->session, &bytes, &bytes_size);
+        err = stream_read(link->read, bytes, size, &got_size);
     }
-    if (err != ERR_OK) {
-        closed = take_stream(link, err);
-    } else if (link->stream != NULL) {
-        stream_recv(link->stream, bytes, bytes_size);
+    if (err == ERR_OK) {
+        session_received(link->session, got_size);
+        link->is_receiving = true;
+        err = take_messages(link);
+    }
+    if (err != ERR_OK && err != ERR_AGAIN) {
+        link->is_receiving = false;
+        flush(link); /* the GOODBYE that tells why */
+        end_stream(link, err);
     }
     pthread_mutex_unlock(&link->mutex);
-    close_stream(closed);
 }
+
+/* Write what the batch had to say, and a PONG, a CREDIT.  False: it is over. */
+static bool
+end_batch(struct worker_link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    link->is_receiving = false;
+    flush(link);
+    bool is_open = link->stream != NULL;
+    pthread_mutex_unlock(&link->mutex);
+    return is_open;
+}
+
+static void
+read_on_fiber(void *user)
+{
+    struct worker_link *link = user;
+    struct stream *stream = link->read;
+    int fd = stream_fd(stream);
+    while (end_batch(link)) {
+        if (stream_is_readable(stream)) {
+            receive(link);
+            hr_yield();
+        } else {
+            (void) hr_wait_readable(fd, HR_NEVER); /* failed: then reading does, too */
+        }
+    }
+    hr_fd_forget(fd);
+    stream_close(stream); /* not link->read: the link may be gone within */
+}
+
+/* ---- NNG's threads ------------------------------------------------------------------- */
 
 static void
 on_sent(void *user)
@@ -197,9 +224,8 @@ on_broken(void *user, err_t why)
 {
     struct worker_link *link = user;
     pthread_mutex_lock(&link->mutex);
-    struct stream *closed = take_stream(link, why == ERR_OK ? ERR_CLOSED : why);
+    end_stream(link, why == ERR_OK ? ERR_CLOSED : why);
     pthread_mutex_unlock(&link->mutex);
-    close_stream(closed);
 }
 
 /* With the mutex held. */
@@ -230,24 +256,17 @@ begin_session(struct worker_link *link, struct stream *stream)
         .token_size = link->config.token_size,
         .hello = &link->config.hello };
     crypto_random(config.nonce, sizeof config.nonce);
-    uint8_t *bytes;
-    size_t size;
     err_t err = session_new(&config, clock_now(), &link->session);
-    if (err == ERR_OK) {
-        err = session_space(link->session, &bytes, &size);
-    }
     if (err != ERR_OK) {
         return err;
     }
-    const struct stream_events events = { .user = link,
-        .on_received = on_received,
-        .on_sent = on_sent,
-        .on_broken = on_broken,
-        .on_gone = on_gone };
+    const struct stream_events events = {
+        .user = link, .on_sent = on_sent, .on_broken = on_broken, .on_gone = on_gone
+    };
     stream_bind(stream, &events);
     link->stream = stream;
+    link->read = stream;
     link->state = CONNECTED;
-    stream_recv(stream, bytes, size);
     return ERR_OK;
 }
 
@@ -267,7 +286,12 @@ on_dialed(void *user, err_t err, struct stream *stream)
     }
     pthread_mutex_unlock(&link->mutex);
     if (err != ERR_OK) {
-        close_stream(stream);
+        if (stream != NULL) {
+            stream_close(stream);
+        }
+    } else if (hr_go_ctx(NULL, read_on_fiber, link, "link reader") != 0) {
+        on_broken(link, ERR_FULL);
+        stream_close(stream);
     }
 }
 
@@ -303,7 +327,7 @@ tell_lost(struct worker_link *link)
 
 /* When to look again. */
 static instant_t
-keep_time(struct worker_link *link, struct stream **ret_closed)
+keep_time(struct worker_link *link)
 {
     instant_t now = clock_now();
     instant_t next = INSTANT_NEVER;
@@ -319,7 +343,7 @@ keep_time(struct worker_link *link, struct stream **ret_closed)
         err_t err = session_tick(link->session, now, &next);
         flush(link);
         if (err != ERR_OK) {
-            *ret_closed = take_stream(link, err);
+            end_stream(link, err);
             return INSTANT_NEVER;
         }
         return next;
@@ -335,14 +359,12 @@ static void
 on_time(void *user)
 {
     struct worker_link *link = user;
-    struct stream *closed = NULL;
     pthread_mutex_lock(&link->mutex);
     if (link->state == LOST) {
         tell_lost(link);
     }
-    instant_t next = keep_time(link, &closed);
+    instant_t next = keep_time(link);
     pthread_mutex_unlock(&link->mutex);
-    close_stream(closed);
     loop_timer_arm(link->timer, next);
 }
 
@@ -413,11 +435,8 @@ worker_link_free(struct worker_link *link)
         session_close(link->session, "the worker stops");
         flush(link);
     }
-    struct stream *closed = take_stream(link, ERR_CLOSED);
-    pthread_mutex_unlock(&link->mutex);
-    close_stream(closed);
-    pthread_mutex_lock(&link->mutex);
-    while (link->state == CLOSING || link->is_lazy) { /* NNG calls every closed stream back */
+    end_stream(link, ERR_CLOSED);
+    while (link->state == CLOSING || link->is_lazy) { /* until the reader has closed it */
         pthread_cond_wait(&link->changed, &link->mutex);
     }
     pthread_mutex_unlock(&link->mutex);

@@ -6,7 +6,7 @@
  * shakes hands, answers the heartbeat, assembles chunked inputs, and hands whole messages
  * to the agent.
  *
- * THREADS    callbacks come on NNG's threads or the loop thread, one at a time for one
+ * THREADS    callbacks come on a fiber or the loop thread, one at a time for one
  *            link, without its lock held; they must not block.  Sends: any thread, fibers
  *            too (nothing parks).
  * OWNERSHIP  a message and its bulk are borrowed for the callback.

@@ -10,29 +10,41 @@
  * Callbacks never run inside a post (NNG hands completions to its task threads), so holding
  * the mutex over a post is safe.  Sends and receives are partial; TCP_NODELAY is off unless
  * it is asked for.
+ *
+ * An operation that completes costs a hop to a task thread, and a receive that waits one more
+ * from the thread that polls; unless its aio has no callback.  So reads and sends are tried
+ * with such an aio (try_now), and what waits for the socket is the caller's own loop, on a
+ * duplicate of its descriptor.  NNG does not tell that one: sock.h finds it.
  */
 #include "common/edge/stream.h"
 
 #include "common/edge/one_core.h"
+#include "common/edge/relay.h"
+#include "common/edge/sock.h"
 
-#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <nng/nng.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define ACCEPT_PAUSE_MS_MIN 10
 #define ACCEPT_PAUSE_MS_MAX 100
 
 struct stream {
-    pthread_mutex_t mutex; /* guards refs, is_closing and every post */
+    pthread_mutex_t mutex; /* guards refs, is_closing, relay and every post */
     unsigned refs;
     bool is_closing;
     nng_stream *nng;
-    nng_aio *recv_aio;
+    int fd;
+    struct relay *relay; /* of a transport whose socket is not found (ipc); else NULL */
+    nng_aio *relay_aio;
+    nng_aio *read_aio; /* the reader's; has no callback: see try_now */
     nng_aio *send_aio;
-    nng_aio *try_aio;    /* has no callback: see try_send */
+    nng_aio *try_aio;    /* the same for sends */
     uint8_t *send_bytes; /* of the running send: what is left */
     size_t send_size;
     struct stream_events events;
@@ -57,39 +69,34 @@ struct stream_dialer {
 static err_t
 err_from_nng(int code)
 {
-    static const struct {
-        int code;
-        err_t err;
-    } table[] = {
-        { 0, ERR_OK },
-        { NNG_ENOMEM, ERR_NO_MEMORY },
-        { NNG_ENOFILES, ERR_FULL },
-        { NNG_EINVAL, ERR_INVALID },
-        { NNG_EADDRINVAL, ERR_INVALID },
-        { NNG_ENOTSUP, ERR_UNSUPPORTED },
-        { NNG_EADDRINUSE, ERR_IN_USE },
-        { NNG_EPERM, ERR_PERMISSION },
-        { NNG_ECONNREFUSED, ERR_REFUSED },
-        { NNG_ENOENT, ERR_REFUSED }, /* an ipc path that nobody listens on */
-        { NNG_EUNREACHABLE, ERR_UNREACHABLE },
-        { NNG_ETIMEDOUT, ERR_TIMEOUT },
-        { NNG_ECLOSED, ERR_CLOSED },
-        { NNG_ECONNSHUT, ERR_CLOSED },
-        { NNG_ECONNRESET, ERR_CLOSED },
-        { NNG_ECONNABORTED, ERR_CLOSED },
-        { NNG_ECANCELED, ERR_CLOSED },
+    static const err_t table[] = {
+        [NNG_ENOMEM] = ERR_NO_MEMORY,
+        [NNG_ENOFILES] = ERR_FULL,
+        [NNG_EINVAL] = ERR_INVALID,
+        [NNG_EADDRINVAL] = ERR_INVALID,
+        [NNG_ENOTSUP] = ERR_UNSUPPORTED,
+        [NNG_EADDRINUSE] = ERR_IN_USE,
+        [NNG_EPERM] = ERR_PERMISSION,
+        [NNG_ECONNREFUSED] = ERR_REFUSED,
+        [NNG_ENOENT] = ERR_REFUSED, /* an ipc path that nobody listens on */
+        [NNG_EUNREACHABLE] = ERR_UNREACHABLE,
+        [NNG_ETIMEDOUT] = ERR_TIMEOUT,
+        [NNG_ECLOSED] = ERR_CLOSED,
+        [NNG_ECONNSHUT] = ERR_CLOSED,
+        [NNG_ECONNRESET] = ERR_CLOSED,
+        [NNG_ECONNABORTED] = ERR_CLOSED,
+        [NNG_ECANCELED] = ERR_CLOSED,
     };
-    for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
-        if (table[i].code == code) {
-            return table[i].err;
-        }
+    if (code == 0) {
+        return ERR_OK;
     }
-    return ERR_IO;
+    bool is_known = (unsigned) code < ARRAY_COUNT(table) && table[code] != ERR_OK;
+    return is_known ? table[code] : ERR_IO;
 }
 
 /* ---- streams ------------------------------------------------------------------------- */
 
-static void on_recv(void *user);
+static void on_relayed(void *user);
 static void on_send(void *user);
 
 /* For a stream that was never bound, or is half made. */
@@ -97,15 +104,17 @@ static void
 stream_destroy(struct stream *stream)
 {
     nng_stream_free(stream->nng);
-    if (stream->recv_aio != NULL) {
-        nng_aio_reap(stream->recv_aio);
+    nng_aio *const aios[] = { stream->read_aio, stream->send_aio, stream->try_aio,
+        stream->relay_aio };
+    for (unsigned i = 0; i < ARRAY_COUNT(aios); i++) {
+        if (aios[i] != NULL) {
+            nng_aio_reap(aios[i]);
+        }
     }
-    if (stream->send_aio != NULL) {
-        nng_aio_reap(stream->send_aio);
+    if (stream->relay == NULL && stream->fd >= 0) {
+        close(stream->fd);
     }
-    if (stream->try_aio != NULL) {
-        nng_aio_reap(stream->try_aio);
-    }
+    relay_free(stream->relay);
     pthread_mutex_destroy(&stream->mutex);
     free(stream);
 }
@@ -114,6 +123,54 @@ static void
 ignore_gone(void *user)
 {
     (void) user;
+}
+
+/* NNG's form of an address in the system's. */
+static struct sockaddr_storage
+address_of(const nng_sockaddr *from)
+{
+    struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
+    if (from->s_family == NNG_AF_INET) {
+        struct sockaddr_in *v4 = (void *) &to;
+        v4->sin_family = AF_INET;
+        v4->sin_port = from->s_in.sa_port;
+        v4->sin_addr.s_addr = from->s_in.sa_addr;
+    } else if (from->s_family == NNG_AF_INET6) {
+        struct sockaddr_in6 *v6 = (void *) &to;
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = from->s_in6.sa_port;
+        memcpy(&v6->sin6_addr, from->s_in6.sa_addr, sizeof v6->sin6_addr);
+    } else if (from->s_family == NNG_AF_IPC || from->s_family == NNG_AF_ABSTRACT) {
+        to.ss_family = AF_UNIX;
+    }
+    return to;
+}
+
+/* Of which is NNG_OPT_LOCADDR or NNG_OPT_REMADDR; AF_UNSPEC when it has none. */
+static struct sockaddr_storage
+address_get(nng_stream *nng, const char *which)
+{
+    nng_sockaddr address = { .s_family = NNG_AF_UNSPEC };
+    (void) nng_stream_get_addr(nng, which, &address);
+    return address_of(&address);
+}
+
+/* What a reader waits for: a duplicate of NNG's socket, which stays what it is when NNG
+ * closes its own; or a relay's, where there is none to be found. */
+static bool
+open_fd(struct stream *stream)
+{
+    const struct sockaddr_storage local = address_get(stream->nng, NNG_OPT_LOCADDR);
+    const struct sockaddr_storage remote = address_get(stream->nng, NNG_OPT_REMADDR);
+    stream->fd = sock_find_dup(&local, &remote);
+    if (stream->fd >= 0) {
+        return true;
+    }
+    if (relay_new(&stream->relay) != ERR_OK) {
+        return false;
+    }
+    stream->fd = stream->relay->fd;
+    return nng_aio_alloc(&stream->relay_aio, on_relayed, stream) == 0;
 }
 
 /* Takes nng also when it fails. */
@@ -129,21 +186,13 @@ stream_of(nng_stream *nng)
     stream->nng = nng;
     stream->refs = 1;
     stream->events.on_gone = ignore_gone;
-    if (nng_aio_alloc(&stream->recv_aio, on_recv, stream) != 0 ||
+    if (!open_fd(stream) || nng_aio_alloc(&stream->read_aio, NULL, NULL) != 0 ||
         nng_aio_alloc(&stream->send_aio, on_send, stream) != 0 ||
         nng_aio_alloc(&stream->try_aio, NULL, NULL) != 0) {
         stream_destroy(stream);
         return NULL;
     }
-    nng_aio_set_timeout(stream->recv_aio, NNG_DURATION_INFINITE);
-    nng_aio_set_timeout(stream->send_aio, NNG_DURATION_INFINITE);
     return stream;
-}
-
-void
-stream_bind(struct stream *stream, const struct stream_events *events)
-{
-    stream->events = *events;
 }
 
 static void
@@ -161,20 +210,36 @@ unref(struct stream *stream)
 }
 
 static void
+hand_over(struct stream *stream, nng_aio *aio, void *bytes, size_t size)
+{
+    nng_iov iov = { .iov_buf = bytes, .iov_len = size };
+    CHECK(nng_aio_set_iov(aio, 1, &iov) == 0);
+    if (aio == stream->read_aio || aio == stream->relay_aio) {
+        nng_stream_recv(stream->nng, aio);
+    } else {
+        nng_stream_send(stream->nng, aio);
+    }
+}
+
+/* With the mutex held. */
+static void
 post(struct stream *stream, nng_aio *aio, void *bytes, size_t size)
 {
-    pthread_mutex_lock(&stream->mutex);
     if (!stream->is_closing) {
         stream->refs++; /* S1 */
-        nng_iov iov = { .iov_buf = bytes, .iov_len = size };
-        CHECK(nng_aio_set_iov(aio, 1, &iov) == 0);
-        if (aio == stream->recv_aio) {
-            nng_stream_recv(stream->nng, aio);
-        } else {
-            nng_stream_send(stream->nng, aio);
-        }
+        hand_over(stream, aio, bytes, size);
     }
-    pthread_mutex_unlock(&stream->mutex);
+}
+
+void
+stream_bind(struct stream *stream, const struct stream_events *events)
+{
+    stream->events = *events;
+    if (stream->relay != NULL) {
+        pthread_mutex_lock(&stream->mutex);
+        post(stream, stream->relay_aio, stream->relay->bytes, RELAY_SIZE);
+        pthread_mutex_unlock(&stream->mutex);
+    }
 }
 
 /* True for the first one. */
@@ -186,25 +251,12 @@ shut(struct stream *stream)
     if (is_first) {
         stream->is_closing = true; /* S2 */
         nng_stream_close(stream->nng);
+        if (stream->relay != NULL) {
+            relay_end(stream->relay, ERR_CLOSED); /* S4: perhaps no receive was posted */
+        }
     }
     pthread_mutex_unlock(&stream->mutex);
     return is_first;
-}
-
-static void
-on_recv(void *user)
-{
-    struct stream *stream = user;
-    int code = nng_aio_result(stream->recv_aio);
-    size_t size = nng_aio_count(stream->recv_aio);
-    if (code != 0 || size == 0) {
-        if (shut(stream)) {
-            stream->events.on_broken(stream->events.user, err_from_nng(code));
-        }
-    } else {
-        stream->events.on_received(stream->events.user, size);
-    }
-    unref(stream);
 }
 
 static void
@@ -222,7 +274,9 @@ on_send(void *user)
         stream->send_bytes += size;
         stream->send_size -= size;
         if (stream->send_size > 0) {
+            pthread_mutex_lock(&stream->mutex);
             post(stream, stream->send_aio, stream->send_bytes, stream->send_size);
+            pthread_mutex_unlock(&stream->mutex);
         } else {
             stream->events.on_sent(stream->events.user);
         }
@@ -230,28 +284,93 @@ on_send(void *user)
     unref(stream);
 }
 
-/* Write what the kernel takes now.  A send that completes costs a hop to a task thread, unless
- * its aio has no callback; so this one has none, and is called off when it did not complete
- * within the post.  NNG writes once for each post: one that was called off wrote nothing.
- * With the mutex held. */
-static size_t
-try_send(struct stream *stream, uint8_t *bytes, size_t size)
+/* Do what the kernel can do now, on this thread: an aio that has no callback completes within
+ * the post, or is called off.  NNG makes one system call for each post: one that was called
+ * off moved nothing.  After the close it moves nothing either. */
+static int
+try_now(struct stream *stream, nng_aio *aio, void *bytes, size_t size, size_t *ret_size)
 {
-    nng_iov iov = { .iov_buf = bytes, .iov_len = size };
-    CHECK(nng_aio_set_iov(stream->try_aio, 1, &iov) == 0);
-    nng_stream_send(stream->nng, stream->try_aio);
-    nng_aio_cancel(stream->try_aio); /* does nothing when it is done */
-    nng_aio_wait(stream->try_aio);
-    /* An error comes again, with a callback, when the rest is posted. */
-    return nng_aio_result(stream->try_aio) == 0 ? nng_aio_count(stream->try_aio) : 0;
+    hand_over(stream, aio, bytes, size);
+    nng_aio_cancel(aio); /* does nothing when it is done */
+    nng_aio_wait(aio);
+    int code = nng_aio_result(aio);
+    *ret_size = code == 0 ? nng_aio_count(aio) : 0;
+    return code;
 }
 
-void
-stream_recv(struct stream *stream, uint8_t *bytes, size_t size)
+/* ---- reading ------------------------------------------------------------------------- */
+
+int
+stream_fd(const struct stream *stream)
+{
+    return stream->fd;
+}
+
+static void
+on_relayed(void *user)
+{
+    struct stream *stream = user;
+    int code = nng_aio_result(stream->relay_aio);
+    size_t size = nng_aio_count(stream->relay_aio);
+    pthread_mutex_lock(&stream->mutex);
+    if (code == 0 && size > 0) {
+        relay_fill(stream->relay, size);
+    } else {
+        relay_end(stream->relay, err_from_nng(code != 0 ? code : NNG_ECONNSHUT));
+    }
+    pthread_mutex_unlock(&stream->mutex);
+    unref(stream);
+}
+
+static err_t
+read_relayed(struct stream *stream, uint8_t *bytes, size_t size, size_t *ret_size)
+{
+    pthread_mutex_lock(&stream->mutex);
+    err_t err = relay_read(stream->relay, bytes, size, ret_size);
+    if (err == ERR_OK && relay_is_empty(stream->relay)) {
+        post(stream, stream->relay_aio, stream->relay->bytes, RELAY_SIZE);
+    }
+    pthread_mutex_unlock(&stream->mutex);
+    return err;
+}
+
+bool
+stream_is_readable(struct stream *stream)
+{
+    if (stream->relay == NULL) {
+        return sock_look(stream->fd) != SOCK_NOTHING;
+    }
+    pthread_mutex_lock(&stream->mutex);
+    bool is_readable = !relay_is_empty(stream->relay);
+    pthread_mutex_unlock(&stream->mutex);
+    return is_readable;
+}
+
+err_t
+stream_read(struct stream *stream, uint8_t *bytes, size_t size, size_t *ret_size)
 {
     CHECK(size > 0);
-    post(stream, stream->recv_aio, bytes, size);
+    if (stream->relay != NULL) {
+        return read_relayed(stream, bytes, size, ret_size);
+    }
+    int code = NNG_ECANCELED;
+    enum sock_look look = SOCK_BYTES;
+    /* NNG also takes nothing once it has seen the socket's end by itself.  So look; and when
+     * there is something, it may have come just now: once more. */
+    for (int i = 0; i < 2 && code == NNG_ECANCELED && look == SOCK_BYTES; i++) {
+        code = try_now(stream, stream->read_aio, bytes, size, ret_size);
+        look = code == NNG_ECANCELED ? sock_look(stream->fd) : look;
+    }
+    if (code == 0 && *ret_size > 0) {
+        return ERR_OK;
+    }
+    if (code == NNG_ECANCELED && look == SOCK_NOTHING) {
+        return ERR_AGAIN;
+    }
+    return err_from_nng(code != 0 ? code : NNG_ECONNSHUT);
 }
+
+/* ---- sending ------------------------------------------------------------------------- */
 
 bool
 stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
@@ -261,17 +380,25 @@ stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
     pthread_mutex_lock(&stream->mutex);
     if (!stream->is_closing) {
         uint8_t *rest = (uint8_t *) (uintptr_t) bytes; /* NNG's iov is not const */
-        size_t sent_size = try_send(stream, rest, size);
+        size_t sent_size = 0;
+        /* An error comes again, with a callback, when the rest is posted. */
+        (void) try_now(stream, stream->try_aio, rest, size, &sent_size);
         CHECK(sent_size <= size);
         is_done = sent_size == size;
         stream->send_bytes = rest + sent_size;
         stream->send_size = size - sent_size;
+        if (!is_done) {
+            post(stream, stream->send_aio, stream->send_bytes, stream->send_size);
+        }
     }
     pthread_mutex_unlock(&stream->mutex);
-    if (!is_done) {
-        post(stream, stream->send_aio, stream->send_bytes, stream->send_size);
-    }
     return is_done;
+}
+
+void
+stream_shut(struct stream *stream)
+{
+    shut(stream);
 }
 
 void
@@ -281,47 +408,18 @@ stream_close(struct stream *stream)
     unref(stream);
 }
 
-static bool
-address_is_local(const nng_sockaddr *address)
-{
-    static const uint8_t loopback6[16] = { [15] = 1 };
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-    if (address->s_family == NNG_AF_INET) {
-        return (ntohl(address->s_in.sa_addr) >> 24) == 127;
-    }
-    if (address->s_family == NNG_AF_INET6) {
-        const uint8_t *bytes = address->s_in6.sa_addr;
-        return memcmp(bytes, loopback6, sizeof loopback6) == 0 ||
-               (memcmp(bytes, mapped, sizeof mapped) == 0 && bytes[12] == 127);
-    }
-    return address->s_family == NNG_AF_IPC || address->s_family == NNG_AF_ABSTRACT;
-}
-
 bool
 stream_is_local(const struct stream *stream)
 {
-    nng_sockaddr address;
-    return nng_stream_get_addr(stream->nng, NNG_OPT_REMADDR, &address) == 0 &&
-           address_is_local(&address);
+    const struct sockaddr_storage address = address_get(stream->nng, NNG_OPT_REMADDR);
+    return sock_address_is_local(&address);
 }
 
 void
 stream_peer(const struct stream *stream, char text[STREAM_PEER_SIZE_MAX])
 {
-    nng_sockaddr address;
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (nng_stream_get_addr(stream->nng, NNG_OPT_REMADDR, &address) != 0) {
-        address.s_family = NNG_AF_UNSPEC;
-    }
-    if (address.s_family == NNG_AF_INET) {
-        inet_ntop(AF_INET, &address.s_in.sa_addr, host, sizeof host);
-        snprintf(text, STREAM_PEER_SIZE_MAX, "%s:%u", host, ntohs(address.s_in.sa_port));
-    } else if (address.s_family == NNG_AF_INET6) {
-        inet_ntop(AF_INET6, address.s_in6.sa_addr, host, sizeof host);
-        snprintf(text, STREAM_PEER_SIZE_MAX, "[%s]:%u", host, ntohs(address.s_in6.sa_port));
-    } else {
-        snprintf(text, STREAM_PEER_SIZE_MAX, "local");
-    }
+    const struct sockaddr_storage address = address_get(stream->nng, NNG_OPT_REMADDR);
+    sock_address_text(&address, text, STREAM_PEER_SIZE_MAX);
 }
 
 void
@@ -425,9 +523,10 @@ stream_listener_port(const struct stream_listener *listener)
 bool
 stream_listener_is_local(const struct stream_listener *listener)
 {
-    nng_sockaddr address;
-    return nng_stream_listener_get_addr(listener->nng, NNG_OPT_LOCADDR, &address) == 0 &&
-           address_is_local(&address);
+    nng_sockaddr address = { .s_family = NNG_AF_UNSPEC };
+    (void) nng_stream_listener_get_addr(listener->nng, NNG_OPT_LOCADDR, &address);
+    const struct sockaddr_storage local = address_of(&address);
+    return sock_address_is_local(&local);
 }
 
 /* ---- dialing ------------------------------------------------------------------------- */
@@ -495,18 +594,3 @@ stream_dialer_free(struct stream_dialer *dialer)
     }
     free(dialer);
 }
-
-#ifdef __SANITIZE_THREAD__
-/* NNG's TCP dialer is counted with atomics inside a library that is not instrumented: its last
- * connection, on the reaper thread, destroys a mutex that our thread locked before its own
- * (atomic) release, and the sanitizer cannot see why that is in order
- * (nni_posix_tcp_dialer_rele).  Mutexes of ours that are destroyed too early are still
- * found, by the free that follows. */
-const char *__tsan_default_suppressions(void);
-
-__attribute__((visibility("default"))) const char *
-__tsan_default_suppressions(void)
-{
-    return "race_top:pthread_mutex_destroy\n";
-}
-#endif

@@ -44,17 +44,6 @@ push(struct inbox_entry *entry)
 }
 
 static void
-on_received(void *user, size_t size)
-{
-    struct inbox_entry *entry = user;
-    struct inbox *inbox = entry->inbox;
-    pthread_mutex_lock(&inbox->mutex);
-    entry->news.received_size = size;
-    push(entry);
-    pthread_mutex_unlock(&inbox->mutex);
-}
-
-static void
 on_sent(void *user)
 {
     struct inbox_entry *entry = user;
@@ -91,11 +80,9 @@ void
 inbox_bind(struct inbox *inbox, struct inbox_entry *entry, struct stream *stream)
 {
     *entry = (struct inbox_entry){ .inbox = inbox };
-    const struct stream_events events = { .user = entry,
-        .on_received = on_received,
-        .on_sent = on_sent,
-        .on_broken = on_broken,
-        .on_gone = on_gone };
+    const struct stream_events events = {
+        .user = entry, .on_sent = on_sent, .on_broken = on_broken, .on_gone = on_gone
+    };
     stream_bind(stream, &events);
     pthread_mutex_lock(&inbox->mutex);
     inbox->alive_count++;

@@ -3,14 +3,12 @@
  * coordinator/link/inbox.h - from NNG's threads to the loop: which link has news.
  *
  *   NNG's threads                           loop thread
- *   accepted, received n, sent,    ready
- *   broken, gone: a flag in the -> list --> inbox_take until NULL
- *   link's entry                   wake
+ *   accepted, sent, broken,        ready
+ *   gone: a flag in the link's  -> list --> inbox_take until NULL
+ *   entry                          wake
  *
- * An entry stands in the list at most once, so the list is as long as there are links, and
- * the bytes themselves lie in the link's session: the next receive is posted only when the
- * loop has taken the last one.  What the loop does not get to stays in the kernel, which
- * tells the worker to wait.
+ * An entry stands in the list at most once, so the list is as long as there are links.  What
+ * is received does not come this way: the loop reads it itself, when it gets to it.
  *
  * INVARIANTS  I1  news.gone is the last news of an entry, and the only one with which it may
  *                 be freed
@@ -30,7 +28,6 @@
 struct inbox;
 
 struct inbox_news {
-    size_t received_size;
     bool sent;
     bool gone;
     err_t broken;

@@ -5,8 +5,8 @@
  * Listens, shakes hands, keeps the heartbeat, assembles chunked results, holds bulk to
  * the window so that a CANCEL overtakes it, and hands whole messages to the shell.
  *
- * THREADS    all calls and callbacks: the loop thread.  NNG's threads push received bytes
- *            to a bounded inbox and wake the loop.
+ * THREADS    all calls and callbacks: the loop thread.  NNG's threads push what
+ *            else happens to a stream to a bounded inbox and wake the loop.
  * OWNERSHIP  a message and its bulk are borrowed for the callback; links_send_job borrows
  *            input until on_input_done tells that it is sent or will never be.
  */

@@ -34,7 +34,8 @@ enum link_state {
 struct link {
     struct inbox_entry entry;
     struct links *links;
-    struct stream *stream; /* ours until DEAD */
+    struct stream *stream;    /* ours until DEAD */
+    struct loop_watch *watch; /* of what it brings; SHAKING, UP, CLOSING */
     enum link_state state;
     link_id_t id;
     struct session *session;

@@ -11,6 +11,8 @@
 #define TICKS_COUNT 16
 /* Links served before the loop looks at its timers and sockets again. */
 #define ROUND_MAX 256
+/* Reads of one link in a turn, each as large as its buffer. */
+#define READS_MAX 8
 
 /* ---- counting and telling ------------------------------------------------------------ */
 
@@ -85,6 +87,8 @@ link_step_kill(struct link *link)
         links->table[link->id % links->table_max] = NULL;
     }
     link->state = LINK_DEAD;
+    loop_watch_free(link->watch);
+    link->watch = NULL;
     stream_close(link->stream);
 }
 
@@ -163,19 +167,6 @@ link_step_close(struct link *link, const char *reason)
 }
 
 static void
-receive(struct link *link)
-{
-    uint8_t *bytes;
-    size_t size;
-    err_t err = session_space(link->session, &bytes, &size);
-    if (err != ERR_OK) {
-        go_down(link, err);
-        return;
-    }
-    stream_recv(link->stream, bytes, size);
-}
-
-static void
 on_bulk_done(void *user, const void *owner)
 {
     struct links *links = user;
@@ -195,6 +186,8 @@ take_id(struct links *links, struct link *link)
     }
     return false;
 }
+
+static void on_readable(void *user);
 
 static void
 open_link(struct link *link)
@@ -216,7 +209,9 @@ open_link(struct link *link)
         link_step_kill(link);
         return;
     }
-    if (!take_id(links, link) || session_new(&config, clock_now(), &link->session) != ERR_OK) {
+    if (!take_id(links, link) || session_new(&config, clock_now(), &link->session) != ERR_OK ||
+        loop_watch_new(links->loop, stream_fd(link->stream), on_readable, link, &link->watch) !=
+            ERR_OK) {
         warn_refused(links, link, err_text(ERR_FULL));
         link_step_kill(link);
         return;
@@ -224,7 +219,6 @@ open_link(struct link *link)
     link->state = LINK_SHAKING;
     loop_timer_arm(links->timer, clock_now()); /* finds the handshake's end */
     link_step_flush(link);
-    receive(link);
 }
 
 static void
@@ -276,7 +270,29 @@ take_received(struct link *link, size_t size)
     }
     if (link->state != LINK_DEAD) {
         link_step_flush(link); /* a PONG, a CREDIT */
-        receive(link);
+    }
+}
+
+static void
+on_readable(void *user)
+{
+    struct link *link = user;
+    for (unsigned i = 0; i < READS_MAX && link->state != LINK_DEAD; i++) {
+        uint8_t *bytes;
+        size_t size;
+        size_t got_size = 0;
+        err_t err = session_space(link->session, &bytes, &size);
+        if (err == ERR_OK) {
+            err = stream_read(link->stream, bytes, size, &got_size);
+        }
+        if (err == ERR_OK) {
+            take_received(link, got_size);
+        } else if (err != ERR_AGAIN) {
+            go_down(link, err);
+        }
+        if (got_size < size) {
+            return; /* that was all; if not, we are called again */
+        }
     }
 }
 
@@ -307,9 +323,6 @@ dispatch(struct link *link, const struct inbox_news *news)
     if (news->sent && link->state != LINK_DEAD) {
         session_written(link->session);
         link_step_flush(link);
-    }
-    if (news->received_size > 0 && link->state != LINK_DEAD) {
-        take_received(link, news->received_size);
     }
     if (news->broken != ERR_OK && link->state != LINK_DEAD) {
         go_down(link, news->broken);

@@ -12,6 +12,7 @@
 #include "common/sys/log.h"
 #include "coordinator/link/link.h"
 #include "worker/link.h"
+#include "worker/sched/sched.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -66,6 +67,7 @@ run_worker(int from_parent)
     char url[128] = { 0 };
     CHECK(read(from_parent, url, sizeof url - 1) > 0);
     struct loop *loop;
+    CHECK(hr_start(NULL) == 0);
     CHECK(loop_new(&loop) == ERR_OK);
     const struct worker_link_config config = { .dial_url = url,
         .hello = { .worker = "w",

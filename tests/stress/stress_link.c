@@ -8,6 +8,7 @@
  */
 #include "coordinator/link/link.h"
 #include "worker/link.h"
+#include "worker/sched/sched.h"
 
 #include "common/edge/stream.h"
 #include "common/sys/clock.h"
@@ -244,6 +245,7 @@ count_descriptors(void)
 static void
 world_open(struct world *world)
 {
+    CHECK(hr_start(NULL) == 0); /* a link's reader is a fiber */
     CHECK(loop_new(&world->loop) == ERR_OK);
     CHECK(loop_timer_new(world->loop, on_guard, world, &world->guard) == ERR_OK);
     CHECK(loop_wake_new(world->loop, on_remake, world, &world->remake) == ERR_OK);
@@ -280,6 +282,7 @@ world_close(struct world *world)
         worker_link_free(worker->link);
         pthread_mutex_destroy(&worker->mutex);
     }
+    CHECK(hr_stop() == 0);
     links_free(world->links);
     loop_wake_free(world->remake);
     loop_timer_free(world->guard);

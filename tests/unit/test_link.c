@@ -5,6 +5,7 @@
  */
 #include "coordinator/link/link.h"
 #include "worker/link.h"
+#include "worker/sched/sched.h"
 
 #include "common/edge/crypto.h"
 #include "common/sys/clock.h"
@@ -253,6 +254,7 @@ fixture_new(void)
     struct fixture *fx = calloc(1, sizeof *fx);
     CHECK(fx != NULL);
     log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    CHECK(hr_start(NULL) == 0); /* a link's reader is a fiber */
     CHECK(loop_new(&fx->loop) == ERR_OK);
     CHECK(loop_timer_new(fx->loop, on_guard, fx, &fx->guard) == ERR_OK);
     CHECK(loop_wake_new(fx->loop, on_nudge, fx, &fx->nudge) == ERR_OK);
@@ -271,6 +273,7 @@ fixture_free(struct fixture *fx)
     for (unsigned i = 0; i < fx->workers_count; i++) {
         worker_link_free(fx->workers[i].link);
     }
+    CHECK(hr_stop() == 0);
     links_free(fx->links);
     loop_wake_free(fx->nudge);
     loop_timer_free(fx->guard);

@@ -108,6 +108,13 @@ hr_write(int fd, const void *bytes, size_t size, int64_t deadline)
     return until_done(fd, &attempt, deadline);
 }
 
+int
+hr_wait_readable(int fd, int64_t deadline)
+{
+    int err = hr_ctx_err(hr_ctx_self());
+    return err != 0 ? err : netpoll_wait(fd, NETPOLL_READ, deadline);
+}
+
 int64_t
 hr_accept(int fd, int64_t deadline)
 {

@@ -350,6 +350,9 @@ int hr_event_wait(struct hr_event *event);
  * >= 0 bytes, or a negative errno. */
 int64_t hr_read(int fd, void *bytes, size_t size, int64_t deadline);
 int64_t hr_write(int fd, const void *bytes, size_t size, int64_t deadline);
+/* For who reads by other means, and has found nothing: until there may be something.  PARKS.
+ * 0 (look again, also for no reason), or a negative errno. */
+int hr_wait_readable(int fd, int64_t deadline);
 /* The accepted descriptor (non-blocking, close-on-exec), or a negative errno. */
 int64_t hr_accept(int fd, int64_t deadline);
 /* 0 or a negative errno; the socket is non-blocking. */
