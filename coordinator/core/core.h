@@ -461,6 +461,9 @@ struct core_counters {
 };
 
 bool core_job(const struct core *core, job_id_t id, struct job_view *ret_job);
+/* The copy that won; NULL: none did.  Not attempts[winner - 1]: of many copies the records of
+ * old refusals are dropped. */
+const struct attempt_view *job_view_winner(const struct job_view *job);
 /* Newest first; fills at most jobs_count ids starting at the offset-th; returns how many. */
 uint32_t
 core_jobs_recent(const struct core *core, uint32_t offset, job_id_t *ids, uint32_t ids_count);

@@ -128,3 +128,14 @@ core_counters(const struct core *core)
 {
     return &core->counters;
 }
+
+const struct attempt_view *
+job_view_winner(const struct job_view *job)
+{
+    for (uint32_t i = 0; job->winner > 0 && i < job->attempts_count; i++) {
+        if (job->attempts[i].number == job->winner) {
+            return &job->attempts[i];
+        }
+    }
+    return NULL;
+}

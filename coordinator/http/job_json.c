@@ -142,13 +142,12 @@ out_attempts(struct out *out, const struct job_view *job)
 static void
 out_winner(struct out *out, const struct job_view *job)
 {
+    const struct attempt_view *winner = job_view_winner(job);
     out_key(out, "winner");
-    if (job->winner == 0) {
+    if (winner == NULL) {
         out_null(out);
         return;
     }
-    CHECK(job->winner <= job->attempts_count);
-    const struct attempt_view *winner = &job->attempts[job->winner - 1];
     out_open(out, '{');
     out_number(out, "attempt", winner->number);
     out_text(out, "kind", attempt_kind_text(winner->kind));

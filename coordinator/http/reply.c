@@ -150,8 +150,8 @@ put_job(struct head *head, const struct job_view *job)
     put_job_id(head, job->id);
     put(head, SLICE("\r\nX-Job-Attempts: "));
     put_u64(head, job->attempts_count);
-    if (job->winner > 0) {
-        const struct attempt_view *winner = &job->attempts[job->winner - 1];
+    const struct attempt_view *winner = job_view_winner(job);
+    if (winner != NULL) {
         put(head, SLICE("\r\nX-Job-Winner: "));
         put(head, slice_of(attempt_kind_text(winner->kind)));
         put(head, SLICE("/"));

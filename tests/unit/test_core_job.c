@@ -260,6 +260,17 @@ job_busy_is_sent_elsewhere_for_free(void)
     }
     ASSERT_I64_EQ(fixture_view(&fx, 1).attempts_count, CORE_ATTEMPTS_MAX);
     CU_ASSERT_DOUBLE_EQUAL(core_counters(fx.core)->hedge_tokens, tokens, 1e-9);
+    CU_ASSERT_PTR_NULL(job_view_winner(&(struct job_view){ .attempts_count = 5 }));
+
+    /* The winner is found by its number, which is past the places of the view. */
+    struct job_view view = fixture_view(&fx, 1);
+    const char *worker = view.attempts[view.attempts_count - 1].worker;
+    fixture_reply(&fx, fixture_ref(worker[1] == '1' ? 1 : 2, 1, 9), REPLY_OK, 1);
+    view = fixture_view(&fx, 1);
+    ASSERT_I64_EQ(view.winner, 9);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(job_view_winner(&view));
+    ASSERT_I64_EQ(job_view_winner(&view)->number, 9);
+    ASSERT_I64_EQ(job_view_winner(&view)->state, ATTEMPT_WON);
     fixture_fini(&fx);
 }
 
