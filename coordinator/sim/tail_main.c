@@ -28,6 +28,7 @@ print_usage(FILE *out)
         "                   share P of the draws F times as long\n"
         "  --same-size on   the copies of a job draw the law once, only PxF each\n"
         "  --parts N        jobs of a request, and --need K of them answer it (all)\n"
+        "  --queue N        jobs behind the slots of each worker (0: all wait in the middle)\n"
         "  --background R   a load that comes past this coordinator\n"
         "  --timeout MS     of a job\n"
         "  --detail on      more fields\n\n",
@@ -83,6 +84,7 @@ parse_count(struct tail_setup *setup, const char *option, double number)
         { "--burst", 0, 1e6, &setup->burst },
         { "--workers", 1, 10000, &setup->workers_count },
         { "--slots", 1, 1e6, &setup->slots_count },
+        { "--queue", 0, 1e6, &setup->queue_max },
         { "--parts", 1, 10000, &setup->parts_count },
         { "--need", 1, 10000, &setup->need_count },
     };

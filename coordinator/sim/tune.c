@@ -259,11 +259,11 @@ print_json(const struct tune *tune)
         const struct choice *choice = &tune->choices[i];
         const struct tail_result *result = &choice->result;
         printf("%s{\"policy\":\"%s\",\"budget_pct\":%g,\"extra_pct\":%.4g,\"wasted_pct\":%.4g"
-               ",\"p50_ms\":%.5g,\"p95_ms\":%.5g,\"p99_ms\":%.5g,\"p999_ms\":%.5g"
-               ",\"goodput\":%.6g}",
+               ",\"mean_ms\":%.5g,\"p50_ms\":%.5g,\"p95_ms\":%.5g,\"p99_ms\":%.5g"
+               ",\"p999_ms\":%.5g,\"goodput\":%.6g}",
             i > 0 ? "," : "", choice->policy, choice->budget_pct, result->extra_pct,
-            result->wasted_pct, result->p50_ms, result->p95_ms, result->p99_ms, result->p999_ms,
-            result->goodput);
+            result->wasted_pct, result->mean_ms, result->p50_ms, result->p95_ms, result->p99_ms,
+            result->p999_ms, result->goodput);
     }
     printf("],\"recommended\":{\"policy\":\"%s\",\"budget_pct\":%g}}\n", advice->policy,
         advice->budget_pct);
