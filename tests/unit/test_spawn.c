@@ -405,6 +405,46 @@ spawn_killed_nanny_leaves_nobody(void)
     fixture_fini(&fx);
 }
 
+/* GOAL    kill -9 of the helper: what runs goes on and reports, the next command runs, and
+ *         nobody is left when one of the orphaned nannies is killed, too. */
+static void
+spawn_killed_helper_is_replaced(void)
+{
+    struct fixture fx, next;
+    struct spawn_report report;
+    char line[64];
+    fixture_init(&fx);
+    /* $PPID is the nanny; its parent is the helper. */
+    CU_ASSERT_EQUAL_FATAL(
+        fixture_start(&fx, "echo $PPID; sed 's/.*) . \\([0-9]*\\).*/\\1/' /proc/$PPID/stat; "
+                           "read word; " FAMILY "read word; exit 3"),
+        ERR_OK);
+    read_line(&fx, line, sizeof line);
+    pid_t nanny = (pid_t) strtol(line, NULL, 10);
+    read_line(&fx, line, sizeof line);
+    pid_t helper = (pid_t) strtol(line, NULL, 10);
+    CU_ASSERT_TRUE_FATAL(helper > 1 && nanny > 1);
+    kill(helper, SIGKILL);
+
+    fixture_tag(&next);
+    next.helper = fx.helper;
+    CU_ASSERT_EQUAL_FATAL(fixture_start(&next, "exit 5"), ERR_OK);
+    CU_ASSERT_TRUE_FATAL(read_report(&next, &report));
+    ASSERT_I64_EQ(WEXITSTATUS(report.wait_status), 5);
+    close_fd(&next.control_fd);
+    close_fd(&next.stdin_fd);
+    close_fd(&next.stdout_fd);
+
+    CU_ASSERT_EQUAL(write(fx.stdin_fd, "go\n", 3), 3);
+    read_line(&fx, line, sizeof line);
+    ASSERT_STR_EQ(line, "ready");
+    kill(nanny, SIGKILL);
+    CU_ASSERT_FALSE(read_report(&fx, &report));
+    wait_for_end_of_output(&fx);
+    ASSERT_I64_EQ(count_alive(&fx), 0);
+    fixture_fini(&fx);
+}
+
 /* GOAL    stopping the helper stops what runs, and waits for it. */
 static void
 spawn_helper_stop_leaves_nobody(void)
@@ -459,6 +499,7 @@ static const struct test tests[] = {
     TEST(spawn_closed_control_kills),
     TEST(spawn_killed_worker_leaves_nobody),
     TEST(spawn_killed_nanny_leaves_nobody),
+    TEST(spawn_killed_helper_is_replaced),
     TEST(spawn_helper_stop_leaves_nobody),
     TEST(spawn_many_at_once),
 };

@@ -158,8 +158,8 @@ parent_of(const char *pid_text)
 }
 
 /* /proc/self/task/self/children would be faster, but not every kernel has it. */
-void
-nanny_kill_children_but(const pid_t *spared, uint32_t spared_count)
+static void
+each_child(void (*visit)(pid_t pid, void *user), void *user)
 {
     DIR *folder = opendir("/proc");
     if (folder == NULL) {
@@ -168,19 +168,55 @@ nanny_kill_children_but(const pid_t *spared, uint32_t spared_count)
     struct dirent *entry;
     pid_t self = getpid();
     while ((entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9') {
-            continue;
-        }
-        pid_t pid = (pid_t) strtol(entry->d_name, NULL, 10);
-        bool is_spared = parent_of(entry->d_name) != self;
-        for (uint32_t i = 0; i < spared_count && !is_spared; i++) {
-            is_spared = spared[i] == pid;
-        }
-        if (!is_spared) {
-            kill(pid, SIGKILL);
+        bool is_number = entry->d_name[0] >= '1' && entry->d_name[0] <= '9';
+        if (is_number && parent_of(entry->d_name) == self) {
+            visit((pid_t) strtol(entry->d_name, NULL, 10), user);
         }
     }
     closedir(folder);
+}
+
+struct pid_list {
+    const pid_t *spared;
+    pid_t *found;
+    uint32_t count;
+    uint32_t count_max;
+};
+
+static void
+kill_unless_spared(pid_t pid, void *user)
+{
+    const struct pid_list *list = user;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->spared[i] == pid) {
+            return;
+        }
+    }
+    kill(pid, SIGKILL);
+}
+
+void
+nanny_kill_children_but(const pid_t *spared, uint32_t spared_count)
+{
+    struct pid_list list = { .spared = spared, .count = spared_count };
+    each_child(kill_unless_spared, &list);
+}
+
+static void
+write_down(pid_t pid, void *user)
+{
+    struct pid_list *list = user;
+    if (list->count < list->count_max) {
+        list->found[list->count++] = pid;
+    }
+}
+
+uint32_t
+nanny_list_children(pid_t *pids, uint32_t count_max)
+{
+    struct pid_list list = { .found = pids, .count_max = count_max };
+    each_child(write_down, &list);
+    return list.count;
 }
 
 /* SIGCHLD is blocked. */

@@ -24,6 +24,8 @@ void nanny_report(int control_fd, const struct spawn_report *report);
 int nanny_watch_children(void);
 /* Kill every child that is not in the list. */
 void nanny_kill_children_but(const pid_t *spared, uint32_t spared_count);
+/* Returns how many of them it wrote. */
+uint32_t nanny_list_children(pid_t *pids, uint32_t count_max);
 /* Until this process has no child any more: wait for nannies a while, then kill. */
 void nanny_kill_children(void);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/handlers/spawn.h"
 
+#include "worker/handlers/keeper.h"
 #include "worker/handlers/nanny.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 #define NANNIES_MAX       4096
 
 struct spawn_helper {
-    pid_t pid;
+    pid_t pid; /* the keeper's */
     int socket_fd;
 };
 
@@ -43,7 +44,8 @@ struct request {
     char bytes[sizeof(struct request_head) + SPAWN_REQUEST_SIZE_MAX + 1];
 };
 
-static _Noreturn void helper_main(int socket_fd);
+static void ignore_signals(void);
+static void helper_main(int socket_fd);
 
 err_t
 spawn_helper_start(struct spawn_helper **ret_helper)
@@ -68,7 +70,8 @@ spawn_helper_start(struct spawn_helper **ret_helper)
     }
     if (pid == 0) {
         close(pair[0]);
-        helper_main(pair[1]);
+        ignore_signals();
+        keeper_main(pair[1], helper_main);
     }
     close(pair[1]);
     *helper = (struct spawn_helper){ .pid = pid, .socket_fd = pair[0] };
@@ -329,16 +332,21 @@ serve_request(struct request *request, size_t size, int socket_fd)
     close_fds(request);
 }
 
-static _Noreturn void
-helper_main(int socket_fd)
+/* Ctrl-C goes to the whole foreground group: the worker drains, we must outlast it. */
+static void
+ignore_signals(void)
 {
-    static struct request request;
-    /* Ctrl-C goes to the whole foreground group: the worker drains, we must outlast it. */
     static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1,
         SIGUSR2 };
     for (unsigned i = 0; i < ARRAY_COUNT(ignored); i++) {
         signal(ignored[i], SIG_IGN);
     }
+}
+
+static void
+helper_main(int socket_fd)
+{
+    static struct request request;
     prctl(PR_SET_NAME, "hedgerow-spawn");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     int signal_fd = nanny_watch_children();

@@ -9,10 +9,11 @@
  *                                                          adopts <---'-- grandchildren
  *
  * A process with threads cannot fork safely, so main forks a small helper before it starts
- * any.  For each command the helper forks a nanny, a child subreaper: whatever the command
- * forks, also twice and in a session of its own, comes back to the nanny when its parent
- * dies.  The nanny stops the group with SIGTERM and then SIGKILL, and reports only when it
- * has no child left: when the report is there, so is silence.
+ * any; a keeper stands between them, and forks another when the helper is killed
+ * (keeper.h).  For each command the helper forks a nanny, a child subreaper: whatever the
+ * command forks, also twice and in a session of its own, comes back to the nanny when its
+ * parent dies.  The nanny stops the group with SIGTERM and then SIGKILL, and reports only
+ * when it has no child left: when the report is there, so is silence.
  *
  * Who dies takes its own with it: the worker's end closes the helper's socket and every
  * control channel, and a nanny that reads that end kills at once; a command whose nanny
@@ -20,7 +21,7 @@
  *
  * THREADS    spawn_helper_start: before there are any; spawn_start: any
  * OWNERSHIP  the caller keeps its descriptors, spawn_start passes copies
- * ERRORS     spawn_start: AGAIN (the helper is behind: try again), CLOSED (it is gone),
+ * ERRORS     spawn_start: AGAIN (the helper is behind: try again), CLOSED (all are gone),
  *            TOO_BIG (arguments and environment), NO_MEMORY, IO
  * REJECTED   fork in the worker: locks of other threads stay locked in the child.
  *            posix_spawn in the worker: it cannot make a subreaper or a session that
