@@ -189,11 +189,11 @@ put_preference(struct head *head, const struct prefer *prefer, bool is_accepted)
     }
 }
 
-/* "": no header. */
+/* NULL or "": no header. */
 static void
 put_name(struct head *head, struct slice header, const char *name)
 {
-    if (name[0] != '\0') {
+    if (name != NULL && name[0] != '\0') {
         put(head, header);
         put(head, slice_of(name));
     }
@@ -239,6 +239,8 @@ reply_send(struct conn *conn, const struct reply *reply)
     }
     put_name(&head, SLICE("\r\nX-Request-Id: "), conn->request_id);
     put_name(&head, SLICE("\r\ntraceparent: "), conn->traceparent);
+    put_name(&head, SLICE("\r\nAllow: "), reply->allow);
+    put_name(&head, SLICE("\r\nWWW-Authenticate: "), reply->authenticate);
     if (conn->is_replayed) {
         put(&head, SLICE("\r\nIdempotency-Replayed: true"));
     }
@@ -246,19 +248,10 @@ reply_send(struct conn *conn, const struct reply *reply)
         put(&head, SLICE("\r\nRetry-After: "));
         put_u64(&head, (uint64_t) ((reply->retry_after.ns + 999999999) / 1000000000));
     }
-    if (reply->allow != NULL) {
-        put(&head, SLICE("\r\nAllow: "));
-        put(&head, slice_of(reply->allow));
-    }
-    if (reply->authenticate != NULL) {
-        put(&head, SLICE("\r\nWWW-Authenticate: "));
-        put(&head, slice_of(reply->authenticate));
-    }
     if (reply->is_accepted) {
         char id[ID_TEXT_SIZE];
         id_to_text(reply->job->id, id);
-        put(&head, SLICE("\r\nLocation: /v1/jobs/"));
-        put(&head, slice_of(id));
+        put_name(&head, SLICE("\r\nLocation: /v1/jobs/"), id);
     }
     if (reply->is_result) {
         /* Handlers' bytes come from our origin: no browser may take them for our pages. */

@@ -81,7 +81,7 @@ submit_wait_alone_is_a_deadline(void)
     fake_stop(&fake);
 }
 
-/* ---- traceparent, X-Request-Id ------------------------------------------------------------ */
+/* ---- traceparent, X-Request-Id ------------------------------------------------------ */
 
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
 
