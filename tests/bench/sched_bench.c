@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const struct row rows[] = {
@@ -54,9 +55,19 @@ bench_count(const struct bench *bench, uint64_t count)
     return scaled > 0 ? scaled : 1;
 }
 
+static int64_t
+cpu_time(void)
+{
+    struct rusage usage;
+    MUST(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (int64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
+           (int64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+}
+
 void
 bench_begin(struct bench *bench)
 {
+    bench->cpu_ns = -cpu_time();
     bench->start_ns = hr_now();
 }
 
@@ -64,6 +75,7 @@ void
 bench_end(struct bench *bench, uint64_t ops_count)
 {
     bench->total_ns = hr_now() - bench->start_ns;
+    bench->cpu_ns += cpu_time();
     bench->ops_count = ops_count;
 }
 
@@ -138,9 +150,11 @@ run(const struct row *row, uint32_t procs_count, double scale)
         hr_join(fiber);
         MUST(hr_stop() == 0);
     }
-    printf("{\"name\":\"%s\",\"ns_per_op\":%.2f,\"ops\":%" PRIu64 ",\"procs\":%u%s}\n",
-        row->name, (double) bench.total_ns / (double) bench.ops_count, bench.ops_count,
-        procs_count, bench.more);
+    double ops_count = (double) bench.ops_count;
+    printf("{\"name\":\"%s\",\"ns_per_op\":%.2f,\"cpu_ns_per_op\":%.2f,\"ops\":%" PRIu64
+           ",\"procs\":%u%s}\n",
+        row->name, (double) bench.total_ns / ops_count, (double) bench.cpu_ns / ops_count,
+        bench.ops_count, procs_count, bench.more);
     fflush(stdout);
 }
 

@@ -18,6 +18,7 @@ struct bench {
     uint32_t procs_count;
     int64_t start_ns;
     int64_t total_ns;
+    int64_t cpu_ns; /* of all threads; what others do on the machine hardly moves it */
     uint64_t ops_count;
     char more[256]; /* further JSON fields, each with a comma before it */
 };

@@ -30,6 +30,7 @@ type bench struct {
 	procs int
 	start time.Time
 	total time.Duration
+	cpu   time.Duration
 	ops   int
 	more  string
 }
@@ -38,10 +39,21 @@ func (b *bench) count(n int) int {
 	return max(int(float64(n)*b.scale), 1)
 }
 
-func (b *bench) begin() { b.start = time.Now() }
+// cpuTime is what this process, all threads of it, has used.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	must(syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil, "getrusage")
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func (b *bench) begin() {
+	b.cpu = -cpuTime()
+	b.start = time.Now()
+}
 
 func (b *bench) end(ops int) {
 	b.total = time.Since(b.start)
+	b.cpu += cpuTime()
 	b.ops = ops
 }
 
@@ -567,8 +579,9 @@ func main() {
 			debug.FreeOSMemory()
 			b := &bench{scale: scale, procs: p}
 			r.run(b)
-			line := fmt.Sprintf("{\"name\":%q,\"ns_per_op\":%.2f,\"ops\":%d,\"procs\":%d%s,\"go\":%q}",
-				r.name, float64(b.total.Nanoseconds())/float64(b.ops), b.ops, p, b.more,
+			line := fmt.Sprintf("{\"name\":%q,\"ns_per_op\":%.2f,\"cpu_ns_per_op\":%.2f,\"ops\":%d,\"procs\":%d%s,\"go\":%q}",
+				r.name, float64(b.total.Nanoseconds())/float64(b.ops),
+				float64(b.cpu.Nanoseconds())/float64(b.ops), b.ops, p, b.more,
 				runtime.Version())
 			must(json.Valid([]byte(line)), line)
 			fmt.Println(line)
