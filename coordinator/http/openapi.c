@@ -199,7 +199,7 @@ out_answers(struct out *out, const char *list)
     struct slice rest = slice_of(list);
     struct slice what;
     while (next_word(&rest, &what)) {
-        struct slice status;
+        struct slice status = { 0 };
         (void) slice_next(&what, ':', &status);
         out_answer(out, status, what.at != NULL ? what : (struct slice){ 0 });
     }
