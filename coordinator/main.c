@@ -25,7 +25,7 @@ static struct token token;
 static duration_t
 hedge_delay(void)
 {
-    if (!settings.hedge_enabled || settings.hedge_delay.ns == SETTINGS_DELAY_OFF) {
+    if (settings.hedge_delay.ns == SETTINGS_DELAY_OFF) {
         return duration_ns(-1);
     }
     return settings.hedge_delay.ns == SETTINGS_DELAY_AUTO ? duration_ms(50)
@@ -121,7 +121,13 @@ config_from_settings(void)
     core->hedge_ratio = settings.hedge_ratio;
     core->hedge_burst = settings.hedge_burst;
     core->hedge_work_burst = settings.hedge_work_burst;
+    core->hedge_mode =
+        settings.hedge_enabled ? (enum hedge_mode) settings.hedge_mode : HEDGE_MODE_OFF;
+    core->hedge_utilisation_max = settings.hedge_utilisation_max;
     core->hedge_delay = hedge_delay();
+    if (settings.hedge_delay.ns != SETTINGS_DELAY_AUTO) {
+        core->hedge_samples_min = UINT32_MAX; /* it holds for good: nothing is to be learned */
+    }
     core->heartbeat = settings.heartbeat;
     core->heartbeats_missed_max = settings.heartbeats_missed;
     core->cancel_ack_max = settings.cancel_ack_max;

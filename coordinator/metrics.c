@@ -143,6 +143,9 @@ static const struct handler_family handler_families[] = {
     { "hedgerow_hedges_suppressed_total", "Hedges that were due and not sent, by reason.",
         rows_by_word, OF(hedges_refused_count), "reason", HEDGE_NOT_REFUSED + 1,
         HEDGE_REFUSALS_COUNT - 1, reason_word },
+    { "hedgerow_hedge_saved_seconds_total",
+        "Time that hedges which won spared their jobs, as the survival curve has it.",
+        rows_seconds, OF(saved_s), NULL, 0, 0, NULL },
     { "hedgerow_wasted_seconds_total", "Worker time of copies that did not win.", rows_seconds,
         OF(wasted_s), NULL, 0, 0, NULL },
     { "hedgerow_wasted_cpu_seconds_total", "CPU time of copies that did not win.", rows_seconds,
@@ -228,6 +231,8 @@ write_counters(const struct exposition *to, const struct core_counters *counters
         "Late, duplicate or unknown replies, dropped.", (double) counters->stray_replies_count);
     single(to, "hedgerow_hedge_budget_tokens", "gauge", "Extra copies that may be sent now.",
         counters->hedge_tokens);
+    single(to, "hedgerow_utilisation", "gauge", "Share of all slots that is busy, lately.",
+        counters->utilisation);
     single(to, "hedgerow_hedge_budget_work_seconds", "gauge",
         "Worker time that extra copies may take now; below 0: overdrawn.",
         counters->hedge_work_s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/sys/clock.h"
+#include "common/sys/log.h"
 #include "coordinator/metrics.h"
 #include "coordinator/shell_state.h"
 
@@ -180,6 +181,16 @@ backend_cancel(void *user, job_id_t job)
     return true;
 }
 
+static void
+backend_set_hedging(void *user, const char *handler, const struct hedge_order *order)
+{
+    log_info("hedging set", LOG_STR("handler", handler),
+        LOG_STR("mode", order->is_mode_set ? hedge_mode_text(order->mode) : "as the settings"),
+        LOG_I64("delay_us", order->is_delay_set ? order->delay.ns / 1000 : -1));
+    shell_step(user, &(struct core_event){ .kind = EVENT_HEDGING,
+                         .hedging = { .handler = handler, .order = *order } });
+}
+
 static bool
 backend_result(void *user, job_id_t job, struct api_result *ret_result)
 {
@@ -229,6 +240,7 @@ shell_backend(struct shell *shell)
         .is_promised = backend_is_promised,
         .wait = backend_wait,
         .cancel = backend_cancel,
+        .set_hedging = backend_set_hedging,
         .result = backend_result,
         .metrics = backend_metrics,
         .is_ready = backend_is_ready,

@@ -113,6 +113,10 @@
         "how long a finished durable job is kept")                                             \
     X(BOOL, hedge_enabled, "hedge.enabled", SETTINGS_C, "true", "", "", "", "",                \
         "send a second copy of a slow idempotent attempt")                                     \
+    X(ENUM, hedge_mode, "hedge.mode", SETTINGS_C, "economy", "", "", "economy,latency,off",    \
+        "", "economy: a copy when a job is late; latency: whenever a slot is free; off")       \
+    X(DOUBLE, hedge_utilisation_max, "hedge.utilisation_max", SETTINGS_C, "0.8", "0", "1", "", \
+        "of the slots", "busier than this: no copy but of what is stuck")                      \
     X(DURATION, hedge_delay, "hedge.delay", SETTINGS_C, "auto", "0s", "1h", "auto,off", "",    \
         "how long until an attempt gets its hedge; auto: as the handler's latency says") \
     X(U32, hedge_max_attempts, "hedge.max_attempts", SETTINGS_C, "2", "1", "5", "", "copies",  \

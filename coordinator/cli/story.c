@@ -34,7 +34,7 @@ static const struct word refusals[] = {
     { "deadline_too_close", "too little time was left" },
     { "overload", "the workers had too much to do" },
     { "busy", "the other worker was full" },
-    { "not_paying_off", "a second copy does not pay for this handler now" },
+    { "not_paying", "a second copy does not pay for this handler now" },
     { "off", "hedging is off" },
 };
 

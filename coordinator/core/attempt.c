@@ -11,6 +11,7 @@
 static void evict(struct core *core, struct job *job);
 static void count_sent(struct core *core, struct job *job, enum attempt_kind kind);
 static void count_work(struct attempt *attempt, enum attempt_state state);
+static void count_saved(const struct attempt *hedge);
 static void count_cancel(struct core *core, struct attempt *attempt);
 
 void
@@ -187,6 +188,20 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
     job->live_count--;
 }
 
+/* Only against a copy that still ran: else there was nothing to be faster than. */
+static void
+count_saved(const struct attempt *hedge)
+{
+    struct job *job = hedge->job;
+    const struct attempt *first =
+        LIST_ENTRY(list_first(&job->attempts), struct attempt, on_job);
+    if (job->live_count > 1 && first->is_live) {
+        duration_t age = instant_since(hedge->ended_at, first->sent_at);
+        job->hedge_saved = learn_residual(job->handler, age);
+        job->handler->counts.saved_s += duration_to_s(job->hedge_saved);
+    }
+}
+
 static void
 count_work(struct attempt *attempt, enum attempt_state state)
 {
@@ -195,6 +210,7 @@ count_work(struct attempt *attempt, enum attempt_state state)
         counts->useful_cpu_s += duration_to_s(attempt->cpu);
         if (attempt->kind == ATTEMPT_HEDGE) {
             counts->hedge_wins_count++;
+            count_saved(attempt);
         }
         return;
     }

@@ -7,7 +7,8 @@
  *                 `hedge_work_burst`.  A copy reserves what its handler takes on the average,
  *                 and settles for what it took: so ten copies of a minute's job are not as
  *                 cheap as ten of a millisecond's.
- *   concurrency   hedges at once: BUDGET_LIVE_MIN, or `hedges_live_share` of all copies in flight
+ *   concurrency   hedges at once: BUDGET_LIVE_MIN, or `hedges_live_share` of all copies in
+ *                 flight
  *
  * All three must grant a hedge; a retry after failure shares number and work with them.  A
  * primary is never asked.  A copy that never started (busy, expired, dequeued, not seen) did

@@ -42,6 +42,8 @@ core_config_default(struct core_config *config)
         .hedges_live_share = 0.2,
         .hedge_work_burst = duration_s(10),
         .hedge_delay = duration_ns(-1),
+        .hedge_mode = HEDGE_MODE_ECONOMY,
+        .hedge_utilisation_max = 0.8,
         .hedge_policy = HEDGE_POLICY_QUANTILE,
         .hedge_quantile = 0.95,
         .hedge_target = 0.99,
@@ -68,8 +70,10 @@ config_is_valid(const struct core_config *config)
            config->hedges_live_share >= 0 && config->hedges_live_share <= 1 &&
            config->hedge_delay_min.ns >= 0 && config->hedge_burst <= 1000000 &&
            config->samples_max <= 1u << 20 && config->hedge_work_burst.ns >= 0 &&
-           config->heartbeat.ns > 0 && config->heartbeats_missed_max >= 2 &&
-           config->heartbeats_missed_max <= 1000 && config->cancel_ack_max.ns > 0;
+           (unsigned) config->hedge_mode < HEDGE_MODES_COUNT &&
+           config->hedge_utilisation_max >= 0 && config->heartbeat.ns > 0 &&
+           config->heartbeats_missed_max >= 2 && config->heartbeats_missed_max <= 1000 &&
+           config->cancel_ack_max.ns > 0;
 }
 
 /* Live jobs, and terminal ones that are kept. */
@@ -212,6 +216,7 @@ core_step(struct core *core, instant_t now, const struct core_event *event)
     pump_run(core);
     job_collect_due(core);
     core->counters.hedge_tokens = bucket_tokens(&core->budget.number);
+    core->counters.utilisation = core->utilisation;
     core->counters.hedge_work_s = (double) core->budget.work_us * 1e-6;
 }
 
@@ -257,6 +262,7 @@ take_event(struct core *core, const struct core_event *event)
     case EVENT_REPLY: race_reply(core, &event->reply); return;
     case EVENT_BUSY: race_busy(core, &event->ref); return;
     case EVENT_CANCEL_ACK: race_cancel_ack(core, &event->cancel_ack); return;
+    case EVENT_HEDGING: job_set_hedging(core, &event->hedging); return;
     case EVENT_DRAIN: core->is_draining = true; return;
     case EVENT_TIMER: return;
     case EVENT_WORKER_UP:
@@ -284,6 +290,7 @@ take_worker_event(struct core *core, const struct core_event *event)
     } else if (event->kind == EVENT_WORKER_LOAD) {
         roster_load(core, worker, &event->load);
     } else {
+        roster_hear(core, worker);
         roster_drain(core, worker);
     }
 }

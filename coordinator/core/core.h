@@ -98,7 +98,8 @@ enum hedge_refusal {
     HEDGE_DEADLINE_TOO_CLOSE,
     HEDGE_OVERLOAD,
     HEDGE_BUSY,
-    HEDGE_NOT_PAYING_OFF,
+    HEDGE_NOT_PAYING,
+    HEDGE_OFF, /* by the settings, or by who set it for the handler */
     HEDGE_REFUSALS_COUNT
 };
 
@@ -107,8 +108,18 @@ enum hedge_source {
     HEDGE_DELAY_NONE, /* no hedge wanted, or nothing known yet */
     HEDGE_DELAY_POLICY,
     HEDGE_DELAY_SETTINGS,
-    HEDGE_DELAY_LEARNED
+    HEDGE_DELAY_LEARNED,
+    HEDGE_DELAY_ORDER, /* somebody set it for the handler, at run time */
+    HEDGE_DELAY_NOW    /* mode latency: as soon as a slot is free */
 };
+
+/* When a job's second copy is worth a slot that would be idle otherwise. */
+enum hedge_mode {
+    HEDGE_MODE_ECONOMY, /* once it is later than its peers */
+    HEDGE_MODE_LATENCY, /* at once */
+    HEDGE_MODE_OFF
+};
+#define HEDGE_MODES_COUNT (HEDGE_MODE_OFF + 1)
 
 enum hedge_policy {
     HEDGE_POLICY_QUANTILE,
@@ -147,6 +158,7 @@ const char *cancel_cause_text(enum cancel_cause cause);
 const char *cancel_fate_text(enum cancel_fate fate);
 const char *hedge_refusal_text(enum hedge_refusal refusal);
 const char *hedge_source_text(enum hedge_source source);
+const char *hedge_mode_text(enum hedge_mode mode);
 const char *job_mode_text(enum job_mode mode);
 const char *worker_state_text(enum worker_state state);
 
@@ -235,6 +247,19 @@ struct event_cancel_ack {
     duration_t cpu;
 };
 
+/* What somebody wants for one handler, instead of the settings, until the process ends. */
+struct hedge_order {
+    bool is_mode_set;
+    enum hedge_mode mode;
+    bool is_delay_set;
+    duration_t delay; /* of jobs that bring none of their own */
+};
+
+struct event_hedging {
+    const char *handler; /* borrowed for the step; unknown: nothing happens */
+    struct hedge_order order;
+};
+
 enum core_event_kind {
     EVENT_SUBMIT,
     EVENT_GONE,   /* the waiting client went away: job */
@@ -247,8 +272,9 @@ enum core_event_kind {
     EVENT_REPLY,
     EVENT_BUSY,
     EVENT_CANCEL_ACK,
-    EVENT_TIMER, /* core_wake_at() was reached */
-    EVENT_DRAIN  /* accept nothing more */
+    EVENT_HEDGING, /* somebody changes a handler's hedging: replaces the last order */
+    EVENT_TIMER,   /* core_wake_at() was reached */
+    EVENT_DRAIN    /* accept nothing more */
 };
 
 struct core_event {
@@ -265,6 +291,7 @@ struct core_event {
         struct attempt_ref ref; /* STARTED, BUSY */
         struct event_reply reply;
         struct event_cancel_ack cancel_ack;
+        struct event_hedging hedging;
     };
 };
 
@@ -326,6 +353,8 @@ struct core_config {
     duration_t hedge_work_burst; /* worker time of extra copies before primaries earn any */
     double hedges_live_share;    /* hedges at once, of all copies in flight; 1: any number */
     duration_t hedge_delay;      /* until a handler's own is learned; negative: never */
+    enum hedge_mode hedge_mode;
+    double hedge_utilisation_max; /* busier slots: no hedge but for what is stuck */
     enum hedge_policy hedge_policy;
     double hedge_quantile;      /* of a handler's copies that end before their hedge */
     double hedge_target;        /* the quantile that SingleR makes small */
@@ -391,6 +420,7 @@ struct job_view {
     enum hedge_source hedge_source;
     enum hedge_refusal hedge_refusal; /* why the wanted hedge was not sent */
     instant_t hedge_refused_at;
+    duration_t hedge_saved; /* by the hedge that won, as the survival curve has it */
     uint32_t input_size;
     uint32_t result_size;
     uint32_t winner;     /* attempt number, 0: none */
@@ -427,12 +457,18 @@ struct handler_view {
     uint64_t attempts_ended_count[ATTEMPT_UNREACHABLE + 1]; /* by state */
     uint64_t hedge_wins_count;
     uint64_t hedges_refused_count[HEDGE_REFUSALS_COUNT];
+    double saved_s; /* by hedges that won, as the survival curve has it */
     double wasted_s;
     double wasted_cpu_s;
     double useful_cpu_s;
     duration_t learned_delay; /* negative: nothing learned */
     double learned_probability;
-    uint64_t samples_count; /* of finished copies, in the window that is learned from */
+    duration_t learned_median;
+    struct hedge_order order;
+    enum hedge_mode hedge_mode; /* by order or settings */
+    double win_rate;            /* of the last hedges */
+    bool is_throttled;          /* they hardly win: only few are let through */
+    uint64_t samples_count;     /* of finished copies, in the window that is learned from */
 };
 
 /* Upper bounds in seconds of the histograms below; the last bucket is +Inf. */
@@ -454,6 +490,7 @@ struct core_counters {
     uint64_t cancels_acked_count;
     uint64_t cancels_unacked_count;
     uint64_t stray_replies_count; /* late, duplicate, forged: dropped */
+    double utilisation;           /* of all slots, lately */
     double hedge_tokens;
     double hedge_work_s; /* of extra copies that the budget still holds; below 0: overdrawn */
     struct latency_view job_latency[2]; /* [1]: jobs that had a hedge */

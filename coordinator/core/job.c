@@ -96,6 +96,16 @@ find_handler(const struct core *core, const char *name)
     return NULL;
 }
 
+void
+job_set_hedging(struct core *core, const struct event_hedging *hedging)
+{
+    struct handler *handler = find_handler(core, hedging->handler);
+    if (handler != NULL) {
+        handler->order = hedging->order;
+        core->needs_pump = true; /* what wants a hedge may get it, or has to give it up */
+    }
+}
+
 static void
 refuse(struct core *core, const struct core_command *refusal)
 {

@@ -16,6 +16,8 @@ struct job *job_find(const struct core *core, job_id_t id);
 /* false: *ret_refuse is what SUBMIT would be answered; true: *ret_deadline. */
 bool job_is_acceptable(const struct core *core, const struct event_submit *submit,
     struct core_command *ret_refuse, instant_t *ret_deadline);
+/* From now on this handler is hedged so. */
+void job_set_hedging(struct core *core, const struct event_hedging *hedging);
 /* Answer with ACCEPT or REFUSE. */
 void job_submit(struct core *core, const struct event_submit *submit);
 /* Ask for another copy: queued now, or once backoff_until is reached. */

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/learn.h"
 
+/* What a policy would do now. */
+struct wanted {
+    duration_t delay;
+    double probability;
+};
+
 static void refresh(struct core *core, struct handler *handler);
 static bool
-find_quantile(const struct core *core, const struct curve *curve, struct learned *ret_learned);
+find_quantile(const struct core *core, const struct curve *curve, struct wanted *ret_wanted);
 static bool find_singler(const struct core *core, const struct curve *first,
-    const struct curve *copy, struct learned *ret_learned);
+    const struct curve *copy, struct wanted *ret_wanted);
 static duration_t tail_with(const struct core *core, const struct curve *first,
     const struct curve *copy, duration_t delay, double probability);
-static void move(struct learned *learned, const struct learned *wanted);
+static void learn_residuals(struct learned *learned, const struct curve *curve);
+static void move(struct learned *learned, const struct wanted *wanted);
 
 void
 learn_from(struct core *core, const struct attempt *attempt)
@@ -46,7 +53,9 @@ duration_t
 learn_delay(struct core *core, struct job *job)
 {
     struct handler *handler = job->handler;
-    if (job->mode != MODE_HEDGE) {
+    refresh(core, handler);
+    enum hedge_mode mode = learn_mode(core, handler);
+    if (job->mode != MODE_HEDGE || mode == HEDGE_MODE_OFF) {
         job->hedge_source = HEDGE_DELAY_NONE;
         return duration_ns(-1);
     }
@@ -54,7 +63,14 @@ learn_delay(struct core *core, struct job *job)
         job->hedge_source = HEDGE_DELAY_POLICY;
         return job->hedge_delay;
     }
-    refresh(core, handler);
+    if (handler->order.is_delay_set) {
+        job->hedge_source = HEDGE_DELAY_ORDER;
+        return handler->order.delay;
+    }
+    if (mode == HEDGE_MODE_LATENCY) {
+        job->hedge_source = HEDGE_DELAY_NOW;
+        return DURATION_ZERO;
+    }
     const struct learned *learned = &handler->learned;
     if (!learned->is_known) {
         job->hedge_source =
@@ -75,10 +91,49 @@ learn_delay(struct core *core, struct job *job)
     return duration_min(delay, half);
 }
 
+enum hedge_mode
+learn_mode(const struct core *core, const struct handler *handler)
+{
+    return handler->order.is_mode_set ? handler->order.mode : core->config.hedge_mode;
+}
+
+bool
+learn_is_too_late(const struct core *core, const struct job *job)
+{
+    duration_t median = job->handler->learned.median;
+    return instant_until(core->now, job->deadline).ns <= median.ns;
+}
+
+duration_t
+learn_residual(const struct handler *handler, duration_t age)
+{
+    double more_us = (double) handler->learned.residual_us[histogram_bucket(age)];
+    return duration_ns((int64_t) (more_us * 1e3));
+}
+
+/* The area under the curve behind each bucket, for each of those that are left there. */
+static void
+learn_residuals(struct learned *learned, const struct curve *curve)
+{
+    double area_us = 0;
+    double after = 0;
+    for (uint32_t b = curve->known_count; b-- > 0;) {
+        double survival = (double) curve->survival[b];
+        if (b + 1 < curve->known_count) {
+            int64_t width_ns = histogram_bound(b + 2).ns - histogram_bound(b + 1).ns;
+            area_us += (survival + after) / 2 * (double) width_ns * 1e-3;
+        }
+        learned->residual_us[b] = survival > 0 ? (float) (area_us / survival) : 0;
+        after = survival;
+    }
+}
+
 bool
 learn_is_too_busy(const struct core *core, const struct job *job)
 {
-    if (job->hedge_source != HEDGE_DELAY_LEARNED || core->utilisation < LEARN_BUSY_MAX) {
+    bool is_free_to_wait =
+        job->hedge_source == HEDGE_DELAY_LEARNED || job->hedge_source == HEDGE_DELAY_NOW;
+    if (!is_free_to_wait || core->utilisation < core->config.hedge_utilisation_max) {
         return false;
     }
     const struct attempt *last = LIST_ENTRY(list_last(&job->attempts), struct attempt, on_job);
@@ -151,7 +206,8 @@ refresh(struct core *core, struct handler *handler)
         copy = first; /* until copies are known: as the first ones */
     }
     curve_quantile(first, 0.5, &learned->median);
-    struct learned wanted;
+    learn_residuals(learned, first);
+    struct wanted wanted;
     if (find_quantile(core, first, &wanted)) {
         if (core->config.hedge_policy == HEDGE_POLICY_SINGLER) {
             find_singler(core, first, copy, &wanted);
@@ -161,14 +217,14 @@ refresh(struct core *core, struct handler *handler)
 }
 
 static bool
-find_quantile(const struct core *core, const struct curve *curve, struct learned *ret_learned)
+find_quantile(const struct core *core, const struct curve *curve, struct wanted *ret_wanted)
 {
     duration_t delay;
     if (!curve_quantile(curve, core->config.hedge_quantile, &delay)) {
         return false;
     }
-    ret_learned->delay = duration_max(delay, core->config.hedge_delay_min);
-    ret_learned->probability = 1;
+    ret_wanted->delay = duration_max(delay, core->config.hedge_delay_min);
+    ret_wanted->probability = 1;
     return true;
 }
 
@@ -176,12 +232,12 @@ find_quantile(const struct core *core, const struct curve *curve, struct learned
  * there, and see where that brings the target quantile. */
 static bool
 find_singler(const struct core *core, const struct curve *first, const struct curve *copy,
-    struct learned *ret_learned)
+    struct wanted *ret_wanted)
 {
     double budget = core->config.hedge_ratio;
-    duration_t plain = tail_with(core, first, copy, ret_learned->delay, 1);
+    duration_t plain = tail_with(core, first, copy, ret_wanted->delay, 1);
     duration_t best = plain;
-    struct learned found = *ret_learned;
+    struct wanted found = *ret_wanted;
     for (uint32_t b = 0; b < first->known_count; b++) {
         duration_t delay = histogram_bound(b + 1);
         double survival = first->survival[b];
@@ -203,7 +259,7 @@ find_singler(const struct core *core, const struct curve *first, const struct cu
     if ((double) best.ns > (1 - LEARN_GAIN_MIN) * (double) plain.ns) {
         return false;
     }
-    *ret_learned = found;
+    *ret_wanted = found;
     return true;
 }
 
@@ -229,7 +285,7 @@ tail_with(const struct core *core, const struct curve *first, const struct curve
 }
 
 static void
-move(struct learned *learned, const struct learned *wanted)
+move(struct learned *learned, const struct wanted *wanted)
 {
     if (!learned->is_known) {
         learned->is_known = true;

@@ -11,8 +11,9 @@
  * so that a bad moment does not swing it.  Every use is jittered, so that the hedges of a
  * burst do not leave in one moment.
  *
- * A learned hedge is refused while more than LEARN_BUSY_MAX of the slots are busy: there it
- * would make others wait.  A delay that somebody set is taken at his word.
+ * A learned hedge, and one of mode latency, is refused while more than hedge_utilisation_max
+ * of the slots are busy: there it would make others wait.  A delay that somebody set is taken
+ * at his word.
  *
  * REJECTED   a timer for each handler: a handler that nobody calls needs no delay.
  * SOURCE     Kaler, He, Elnikety, Optimal Reissue Policies for Reducing Tail Latency, 2017.
@@ -31,7 +32,6 @@
 #define LEARN_JITTER        0.05
 #define LEARN_GAIN_MIN      0.05
 #define LEARN_UTILISATION_S 1.0
-#define LEARN_BUSY_MAX      0.8
 
 /* A copy ended: note how long it took, or that it was not let finish. */
 void learn_from(struct core *core, const struct attempt *attempt);
@@ -42,6 +42,12 @@ void learn_yield(struct handler *handler, bool did_win);
 /* This handler's hedges hardly ever win: only few are let through, to see whether that
  * changed. */
 bool learn_spares_hedge(const struct core *core, struct handler *handler);
+/* How this handler is hedged: by order, else by the settings. */
+enum hedge_mode learn_mode(const struct core *core, const struct handler *handler);
+/* Less time than most copies take is left: another would not end in time. */
+bool learn_is_too_late(const struct core *core, const struct job *job);
+/* How much longer a copy would have taken, that has taken so long. */
+duration_t learn_residual(const struct handler *handler, duration_t age);
 /* The slots are so busy that a copy of a job which is merely a little late does more harm
  * than good; one that is LEARN_LATER delays old is stuck, and is hedged all the same. */
 bool learn_is_too_busy(const struct core *core, const struct job *job);

@@ -53,6 +53,7 @@
     X(sulk, "a job that a worker refused is not asked for again")          \
     X(refundran, "a hedge that ran is refunded when it is stopped")        \
     X(workfree, "a copy does not charge the work budget")                  \
+    X(off, "a handler is hedged though its hedging is off")                \
     X(unsettled, "a copy's work is given back, however long it took")
 
 enum plant {

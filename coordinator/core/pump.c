@@ -127,6 +127,9 @@ arm_hedge(struct core *core, struct job *job)
         return;
     }
     duration_t delay = learn_delay(core, job);
+    if (job->mode == MODE_HEDGE && learn_mode(core, job->handler) == HEDGE_MODE_OFF) {
+        pump_refuse_hedge(core, job, HEDGE_OFF);
+    }
     if (delay.ns >= 0) {
         job->hedge_delay = delay;
         job->hedge_at = PLANTED(hurry) ? core->now : instant_add(core->now, delay);
@@ -169,7 +172,11 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
     if (!job->is_idempotent) {
         return HEDGE_NOT_IDEMPOTENT;
     }
-    if (instant_until(core->now, job->deadline).ns <= duration_ms(USEFUL_MS_MIN).ns) {
+    if (learn_mode(core, job->handler) == HEDGE_MODE_OFF && !PLANTED(off)) {
+        return HEDGE_OFF;
+    }
+    if (instant_until(core->now, job->deadline).ns <= duration_ms(USEFUL_MS_MIN).ns ||
+        learn_is_too_late(core, job)) {
         return HEDGE_DEADLINE_TOO_CLOSE;
     }
     if (heap_first(&job->handler->queue) != NULL || learn_is_too_busy(core, job)) {
@@ -180,7 +187,7 @@ find_rival(struct core *core, const struct job *job, struct worker **ret_worker)
         return HEDGE_NO_SPARE_WORKER;
     }
     if (learn_spares_hedge(core, job->handler)) {
-        return HEDGE_NOT_PAYING_OFF;
+        return HEDGE_NOT_PAYING;
     }
     if (!PLANTED(budget) && !budget_takes_hedge(core)) {
         return HEDGE_BUDGET;
@@ -198,7 +205,7 @@ try_hedge(struct core *core, struct job *job)
     if (refusal != HEDGE_NOT_REFUSED) {
         pump_refuse_hedge(core, job, refusal);
         if (refusal == HEDGE_NOT_IDEMPOTENT || refusal == HEDGE_DEADLINE_TOO_CLOSE ||
-            refusal == HEDGE_NOT_PAYING_OFF) {
+            refusal == HEDGE_NOT_PAYING || refusal == HEDGE_OFF) {
             list_remove(&core->wanting, &job->on_wanting);
         }
         return false;

@@ -73,6 +73,7 @@ struct learned {
     duration_t delay;
     double probability; /* of a hedge for a job that is older than the delay */
     duration_t median;
+    float residual_us[HISTOGRAM_BUCKETS]; /* more that one takes which took so long already */
     instant_t refresh_at;
     uint64_t refresh_count; /* samples at which it is looked at before its time */
 };
@@ -104,6 +105,7 @@ struct handler {
     struct learned learned;
     struct yield yield;
     struct admission admission;
+    struct hedge_order order;
     struct sketch sketch;        /* of first copies, retries and replacements */
     struct sketch copies_sketch; /* of hedges and races */
     uint64_t samples_count;      /* ever taken */
@@ -203,6 +205,7 @@ struct job {
     duration_t hedge_delay; /* negative: no timed hedges */
     enum hedge_refusal hedge_refusal;
     instant_t hedge_refused_at;
+    duration_t hedge_saved;
     uint32_t input_size;
     uint32_t result_size;
     uint32_t winner;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/job.h"
+#include "coordinator/core/learn.h"
 #include "coordinator/core/roster.h"
 #include "coordinator/core/state.h"
 
@@ -44,6 +45,7 @@ core_job(const struct core *core, job_id_t id, struct job_view *ret_job)
         .hedge_delay = duration_max(job->hedge_delay, DURATION_ZERO),
         .hedge_refusal = job->hedge_refusal,
         .hedge_refused_at = job->hedge_refused_at,
+        .hedge_saved = job->hedge_saved,
         .input_size = job->input_size,
         .result_size = job->result_size,
         .winner = job->winner,
@@ -119,6 +121,11 @@ core_handler_at(const struct core *core, uint32_t index, struct handler_view *re
     ret_handler->flags = core->handlers[index].flags;
     const struct learned *learned = &core->handlers[index].learned;
     ret_handler->learned_delay = learned->is_known ? learned->delay : duration_ns(-1);
+    ret_handler->learned_median = learned->is_known ? learned->median : duration_ns(-1);
+    ret_handler->order = core->handlers[index].order;
+    ret_handler->hedge_mode = learn_mode(core, &core->handlers[index]);
+    ret_handler->win_rate = core->handlers[index].yield.rate;
+    ret_handler->is_throttled = core->handlers[index].yield.is_throttled;
     ret_handler->learned_probability = learned->is_known ? learned->probability : 0;
     ret_handler->samples_count = core->handlers[index].sketch.done_count;
 }

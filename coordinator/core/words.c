@@ -87,7 +87,8 @@ hedge_refusal_text(enum hedge_refusal refusal)
     case HEDGE_DEADLINE_TOO_CLOSE: return "deadline_too_close";
     case HEDGE_OVERLOAD: return "overload";
     case HEDGE_BUSY: return "busy";
-    case HEDGE_NOT_PAYING_OFF: return "not_paying_off";
+    case HEDGE_NOT_PAYING: return "not_paying";
+    case HEDGE_OFF: return "off";
     case HEDGE_REFUSALS_COUNT: break;
     }
     CHECK_UNREACHABLE();
@@ -101,6 +102,19 @@ hedge_source_text(enum hedge_source source)
     case HEDGE_DELAY_POLICY: return "policy";
     case HEDGE_DELAY_SETTINGS: return "settings";
     case HEDGE_DELAY_LEARNED: return "learned";
+    case HEDGE_DELAY_ORDER: return "order";
+    case HEDGE_DELAY_NOW: return "mode";
+    }
+    CHECK_UNREACHABLE();
+}
+
+const char *
+hedge_mode_text(enum hedge_mode mode)
+{
+    switch (mode) {
+    case HEDGE_MODE_ECONOMY: return "economy";
+    case HEDGE_MODE_LATENCY: return "latency";
+    case HEDGE_MODE_OFF: return "off";
     }
     CHECK_UNREACHABLE();
 }

@@ -103,6 +103,8 @@ struct api_backend {
     bool (*wait)(void *shell, api_ticket_t ticket, job_id_t job);
     /* false: no such job.  Idempotent. */
     bool (*cancel)(void *shell, job_id_t job);
+    /* Of a handler that the core knows; until the process ends. */
+    void (*set_hedging)(void *shell, const char *handler, const struct hedge_order *order);
     /* The result of a SUCCEEDED job while it is kept; borrowed until the next step. */
     bool (*result)(void *shell, job_id_t job, struct api_result *ret_result);
     /* Write the Prometheus exposition of everything but the front end's own. */

@@ -173,7 +173,10 @@ out_hedge(struct out *out, const struct job_view *job)
     } else {
         out_null(out);
     }
+    out_key(out, "delay_from");
+    out_string(out, slice_of(hedge_source_text(job->hedge_source)));
     out_number(out, "sent", sent_count);
+    out_duration(out, "saved_ms", job->hedge_saved);
     out_text_or_null(
         out, "refused", was_refused ? hedge_refusal_text(job->hedge_refusal) : NULL);
     out_since(out, "refused_ms", was_refused ? job->hedge_refused_at : INSTANT_NEVER,
@@ -326,6 +329,18 @@ worker_json(struct api *api, const struct worker_view *worker)
     out_close(out, '}');
 }
 
+void
+out_hedges_refused(struct out *out, const struct handler_view *handler)
+{
+    out_key(out, "hedges_refused");
+    out_open(out, '{');
+    for (unsigned i = HEDGE_NOT_REFUSED + 1; i < HEDGE_REFUSALS_COUNT; i++) {
+        out_number(
+            out, hedge_refusal_text((enum hedge_refusal) i), handler->hedges_refused_count[i]);
+    }
+    out_close(out, '}');
+}
+
 static void
 out_handler_counts(struct out *out, const struct handler_view *handler)
 {
@@ -342,13 +357,8 @@ out_handler_counts(struct out *out, const struct handler_view *handler)
     }
     out_close(out, '}');
     out_number(out, "hedge_wins", handler->hedge_wins_count);
-    out_key(out, "hedges_refused");
-    out_open(out, '{');
-    for (unsigned i = HEDGE_NOT_REFUSED + 1; i < HEDGE_REFUSALS_COUNT; i++) {
-        out_number(
-            out, hedge_refusal_text((enum hedge_refusal) i), handler->hedges_refused_count[i]);
-    }
-    out_close(out, '}');
+    out_hedges_refused(out, handler);
+    out_duration(out, "saved_ms", duration_ns((int64_t) (handler->saved_s * 1e9)));
 }
 
 void

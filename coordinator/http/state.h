@@ -285,6 +285,8 @@ void handle_jobs(struct request *request);
 void handle_workers(struct request *request);
 void handle_handlers(struct request *request);
 void handle_samples(struct request *request); /* samples.c */
+void handle_hedging(struct request *request); /* hedging.c */
+void handle_hedging_put(struct request *request);
 void handle_live(struct request *request);
 void handle_ready(struct request *request);
 void handle_version(struct request *request);
@@ -312,6 +314,8 @@ void openapi_path(const char *pattern, char *path, size_t room);
 void recall_or_unknown(struct conn *conn, const struct api_recall *recall);
 
 /* ---- job_json.c ----------------------------------------------------------------------- */
+
+void out_hedges_refused(struct out *out, const struct handler_view *handler);
 
 enum result_form {
     RESULT_INLINE,       /* always */

@@ -94,6 +94,25 @@ chaos_on_fault(struct world *world, const struct happening *happening)
     }
 }
 
+/* Somebody changes how a handler is hedged, or takes it back. */
+static void
+steer_core(struct world *world)
+{
+    struct rng *rng = &world->rng;
+    if (world->is_core_dead || instant_before(world->now, world->asleep_until)) {
+        return;
+    }
+    uint32_t handler = rng_below(rng, WORLD_HANDLERS + 1);
+    world_step(world,
+        &(struct core_event){ .kind = EVENT_HEDGING,
+            .hedging = {
+                .handler = handler < WORLD_HANDLERS ? ledger_handlers[handler] : "nobody",
+                .order = { .is_mode_set = rng_chance(rng, 0.7),
+                    .mode = (enum hedge_mode) rng_below(rng, HEDGE_MODES_COUNT),
+                    .is_delay_set = rng_chance(rng, 0.3),
+                    .delay = world_random(world, DURATION_ZERO, duration_ms(20)) } } });
+}
+
 /* False: it takes a while, or is another kind of fault. */
 static bool
 act_at_once(struct world *world, enum fault fault, uint32_t worker)
@@ -112,6 +131,8 @@ act_at_once(struct world *world, enum fault fault, uint32_t worker)
         for (uint32_t i = 0; i < 4; i++) {
             fault == FAULT_ghost ? forge_ghost(world) : forge_submit(world);
         }
+    } else if (fault == FAULT_steer) {
+        steer_core(world);
     } else if (fault == FAULT_close) {
         close_core(world);
     } else {
@@ -292,7 +313,6 @@ chaos_on_submit(struct world *world)
     }
     uint32_t number = world->jobs_count + 1;
     struct sim_job *job = &world->jobs[world->jobs_count++];
-    static const char *const handlers[] = { "safe", "once", "safe2" };
     job->handler = rng_below(rng, WORLD_HANDLERS);
     job->id.bytes[0] = (uint8_t) rng_u64(rng);
     memcpy(job->id.bytes + 8, &number, sizeof number);
@@ -301,15 +321,16 @@ chaos_on_submit(struct world *world)
     }
     struct core_event event = { .kind = EVENT_SUBMIT,
         .submit = { .job = job->id,
-            .handler = handlers[job->handler],
+            .handler = ledger_handlers[job->handler],
             .timeout = world_random(world, duration_ms(5), duration_ms(2000)),
             .policy = random_policy(world) } };
     if (job->parent != 0) {
         event.submit.parent = world->jobs[job->parent - 1].id;
     }
     note_job(world, job, &event.submit);
-    WORLD_NOTE(world, "job %u submitted: %s, %s, %.0f ms", number, handlers[job->handler],
-        job_mode_text(event.submit.policy.mode), (double) event.submit.timeout.ns * 1e-6);
+    WORLD_NOTE(world, "job %u submitted: %s, %s, %.0f ms", number,
+        ledger_handlers[job->handler], job_mode_text(event.submit.policy.mode),
+        (double) event.submit.timeout.ns * 1e-6);
     if (world_has(world, FAULT_cancel) && rng_chance(rng, 0.25)) {
         world_plan(world, HAPPEN_CHANGE, world_random(world, DURATION_ZERO, duration_ms(60)))
             ->job = number - 1;

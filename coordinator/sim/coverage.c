@@ -202,6 +202,7 @@ coverage_note(struct coverage *coverage, struct world *world, const struct core_
     case EVENT_REPLY:
     case EVENT_BUSY:
     case EVENT_CANCEL_ACK: note_copy(coverage, world, event); return;
+    case EVENT_HEDGING:
     case EVENT_DRAIN: return;
     }
 }

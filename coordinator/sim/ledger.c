@@ -109,9 +109,13 @@ ledger_expect(struct world *world, const struct core_event *event)
         spoke(world, event->load.link);
         net_find(world, event->load.link)->is_drained |= event->load.draining;
         return;
-    case EVENT_WORKER_DRAIN: net_find(world, event->link)->is_drained = true; return;
+    case EVENT_WORKER_DRAIN:
+        spoke(world, event->link);
+        net_find(world, event->link)->is_drained = true;
+        return;
     case EVENT_STARTED: spoke(world, event->ref.link); return;
     case EVENT_WORKER_UP: spoke(world, event->worker_up.link); return;
+    case EVENT_HEDGING: ledger_steer(world, &event->hedging); return;
     case EVENT_TIMER:
     case EVENT_DRAIN: return;
     }
@@ -281,6 +285,9 @@ check_kind(struct world *world, const struct sim_job *job, enum attempt_kind kin
         (kind == ATTEMPT_RACE && job->policy.mode != MODE_RACE)) {
         world_fail(world, "job %u: a %s that its policy does not ask for", number,
             attempt_kind_text(kind));
+    }
+    if (kind == ATTEMPT_HEDGE && world->is_hedging_off[job->handler]) {
+        world_fail(world, "job %u: a hedge of a handler whose hedging is off", number);
     }
     if (kind != ATTEMPT_HEDGE || !job->policy.hedge_delay_is_set) {
         return;
@@ -537,6 +544,7 @@ ledger_core_lost(struct world *world)
     world->charged_count = 0;
     world->primaries_work_s = 0;
     world->charged_work_s = 0;
+    memset(world->is_hedging_off, 0, sizeof world->is_hedging_off);
 }
 
 void

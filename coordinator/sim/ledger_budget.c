@@ -5,11 +5,25 @@
 #include "coordinator/sim/world.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static bool
 is_charged(const struct copy *copy)
 {
     return copy->kind == ATTEMPT_HEDGE || copy->kind == ATTEMPT_RETRY;
+}
+
+const char *const ledger_handlers[WORLD_HANDLERS] = { "safe", "once", "safe2" };
+
+void
+ledger_steer(struct world *world, const struct event_hedging *hedging)
+{
+    for (uint32_t i = 0; i < WORLD_HANDLERS; i++) {
+        if (strcmp(ledger_handlers[i], hedging->handler) == 0) {
+            world->is_hedging_off[i] =
+                hedging->order.is_mode_set && hedging->order.mode == HEDGE_MODE_OFF;
+        }
+    }
 }
 
 void

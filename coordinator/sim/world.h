@@ -68,6 +68,7 @@
     X(fail_final, "handlers fail for good")                           \
     X(hang, "handlers never end")                                     \
     X(refuse, "workers say BUSY though they have room")               \
+    X(steer, "an operator changes how a handler is hedged")           \
     X(cancel, "users cancel, clients leave")                          \
     X(drain, "a worker drains, then leaves")                          \
     X(children, "jobs have parents")                                  \
@@ -300,6 +301,7 @@ struct world {
     uint64_t charged_count;
     double primaries_work_s;
     double charged_work_s;
+    bool is_hedging_off[WORLD_HANDLERS];
     uint64_t live_count;
     uint64_t strays_expected;
     uint64_t steps_count;
@@ -406,6 +408,9 @@ void starve_check(struct world *world);
 
 struct sim_job *ledger_job(struct world *world, job_id_t id);
 struct copy *ledger_copy(struct world *world, const struct attempt_ref *ref);
+/* By index; somebody changes one's hedging. */
+extern const char *const ledger_handlers[WORLD_HANDLERS];
+void ledger_steer(struct world *world, const struct event_hedging *hedging);
 /* A copy is sent; never did anything; ended and took so long. */
 void ledger_charge(struct world *world, const struct copy *copy);
 void ledger_refund(struct world *world, const struct copy *copy);

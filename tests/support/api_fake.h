@@ -362,6 +362,13 @@ fake_cancel(void *user, job_id_t job)
     return true;
 }
 
+static inline void
+fake_set_hedging(void *user, const char *handler, const struct hedge_order *order)
+{
+    fake_step(user, &(struct core_event){ .kind = EVENT_HEDGING,
+                        .hedging = { .handler = handler, .order = *order } });
+}
+
 static inline bool
 fake_result(void *user, job_id_t job, struct api_result *ret_result)
 {
@@ -456,6 +463,7 @@ fake_build_as(struct fake *fake, const struct api_config *wanted)
         .is_promised = fake_is_promised,
         .wait = fake_wait,
         .cancel = fake_cancel,
+        .set_hedging = fake_set_hedging,
         .result = fake_result,
         .metrics = fake_metrics,
         .is_ready = fake_is_ready };

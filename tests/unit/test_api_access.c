@@ -36,6 +36,8 @@ static const struct {
     { "GET /v1/jobs/{}/attempts", ACCESS_READ },
     { "GET /v1/jobs/{}/events", ACCESS_READ },
     { "GET /v1/events", ACCESS_READ },
+    { "GET /v1/hedging/{}", ACCESS_READ },
+    { "PUT /v1/hedging/{}", ACCESS_ADMIN },
     { "GET /v1/hedging/{}/samples", ACCESS_READ },
     { "GET /v1/jobs", ACCESS_READ },
     { "GET /v1/workers", ACCESS_READ },

@@ -345,6 +345,77 @@ hedge_work_budget_bounds_the_seconds(void)
     fixture_fini(&fx);
 }
 
+static void
+order_hedging(struct fixture *fx, struct hedge_order order)
+{
+    fixture_step(
+        fx, &(struct core_event){ .kind = EVENT_HEDGING, .hedging = { "safe", order } });
+}
+
+/* GOAL    an order at run time goes before the settings: off stops hedges that are due, and
+ *         even jobs' own; a delay holds for those without one; none takes all that back. */
+static void
+hedge_order_goes_before_the_settings(void)
+{
+    struct fixture fx;
+    fixture_start(&fx, NULL, 2);
+    fixture_submit_hedged(&fx, 1, 10);
+    uint32_t primary = fixture_sent_to(&fx, 0);
+    order_hedging(&fx, (struct hedge_order){ .is_mode_set = true, .mode = HEDGE_MODE_OFF });
+    ASSERT_I64_EQ(fixture_handler(&fx, "safe").hedge_mode, HEDGE_MODE_OFF);
+    fixture_advance_ms(&fx, 20);
+    ASSERT_I64_EQ(fx.sends_count, 1);
+    expect_refusal(&fx, 1, HEDGE_OFF);
+    fixture_reply(&fx, fixture_ref(primary, 1, 1), REPLY_OK, 1);
+
+    order_hedging(&fx, (struct hedge_order){ .is_delay_set = true, .delay = duration_ms(30) });
+    struct core_event event = fixture_submit_event(2, "safe");
+    event.submit.policy.mode = MODE_HEDGE;
+    fixture_step(&fx, &event);
+    fixture_advance_ms(&fx, 29);
+    ASSERT_I64_EQ(fx.sends_count, 2);
+    fixture_advance_ms(&fx, 1);
+    ASSERT_I64_EQ(fx.sends_count, 3);
+    ASSERT_I64_EQ(fixture_view(&fx, 2).hedge_source, HEDGE_DELAY_ORDER);
+
+    order_hedging(&fx, (struct hedge_order){ 0 });
+    ASSERT_I64_EQ(fixture_handler(&fx, "safe").hedge_mode, HEDGE_MODE_ECONOMY);
+    fixture_fini(&fx);
+}
+
+/* GOAL    in latency mode a slot that would be idle gets a copy of the oldest job that has
+ *         only one, at once; jobs that wait go before.
+ * METHOD  two workers with a slot each. */
+static void
+hedge_latency_mode_fills_idle_slots(void)
+{
+    struct core_config config;
+    fixture_config(&config);
+    config.hedge_mode = HEDGE_MODE_LATENCY;
+    config.hedge_utilisation_max = 2;
+    struct fixture fx;
+    fixture_start(&fx, &config, 2);
+    struct core_event event = fixture_submit_event(1, "safe");
+    event.submit.policy.mode = MODE_HEDGE;
+    for (uint32_t job = 1; job <= 2; job++) {
+        event.submit.job = fixture_job_id(job);
+        event.submit.policy.mode = job == 1 ? MODE_SINGLE : MODE_HEDGE;
+        fixture_step(&fx, &event);
+    }
+    uint32_t second = fixture_sent_to(&fx, 0);
+    event.submit.job = fixture_job_id(3);
+    fixture_step(&fx, &event); /* waits */
+    fixture_advance_ms(&fx, 1);
+    fixture_reply(&fx, fixture_ref(other_of_two(second), 1, 1), REPLY_OK, 1);
+    ASSERT_I64_EQ(fixture_command(&fx, COMMAND_SEND, 0)->send.kind, ATTEMPT_PRIMARY);
+    CU_ASSERT_PTR_NULL(fixture_command(&fx, COMMAND_SEND, 1));
+    fixture_reply(&fx, fixture_ref(other_of_two(second), 3, 1), REPLY_OK, 1);
+    ASSERT_I64_EQ(fixture_command(&fx, COMMAND_SEND, 0)->send.kind, ATTEMPT_HEDGE);
+    ASSERT_I64_EQ(fixture_view(&fx, 2).attempts_count, 2);
+    ASSERT_STR_EQ(hedge_source_text(fixture_view(&fx, 2).hedge_source), "mode");
+    fixture_fini(&fx);
+}
+
 /* GOAL    without a delay from the policy or the settings nothing is hedged; with one from
  *         the settings it is. */
 static void
@@ -423,6 +494,8 @@ static const struct test tests[] = {
     TEST(hedge_refused_as_busy_is_refunded),
     TEST(hedge_that_never_ran_is_refunded),
     TEST(hedge_work_budget_bounds_the_seconds),
+    TEST(hedge_order_goes_before_the_settings),
+    TEST(hedge_latency_mode_fills_idle_slots),
     TEST(hedge_delay_comes_from_policy_or_settings),
     TEST(hedge_prefers_another_zone),
     TEST(race_sends_all_copies_at_once),

@@ -51,6 +51,42 @@ learn_delay_comes_with_enough_samples(void)
     fixture_fini(&fx);
 }
 
+/* GOAL    a hedge that wins while the first copy runs spares what the survival curve says;
+ *         a copy that would not end in time is not sent.
+ * METHOD  service is 1 to 80 ms, evenly: at 60 ms a copy has 10 ms to go, on the average. */
+static void
+learn_tells_time_saved_and_too_late(void)
+{
+    struct fixture fx;
+    learn_init(&fx, NULL);
+    run_jobs(&fx, 0, 200, 80);
+    struct core_event event = fixture_submit_event(300, "safe");
+    event.submit.policy = (struct policy){ .mode = MODE_HEDGE,
+        .idempotent = -1,
+        .hedge_delay_is_set = true,
+        .hedge_delay = duration_ms(50) };
+    fixture_step(&fx, &event);
+    fixture_advance_ms(&fx, 60);
+    struct job_view view = fixture_view(&fx, 300);
+    ASSERT_I64_EQ(view.attempts_count, 2);
+    uint32_t rival = (uint32_t) (view.attempts[1].worker[1] - '0');
+    double saved_before_s = fixture_handler(&fx, "safe").saved_s;
+    fixture_reply(&fx, fixture_ref(rival, 300, 2), REPLY_OK, 1);
+    view = fixture_view(&fx, 300);
+    CU_ASSERT_DOUBLE_EQUAL((double) view.hedge_saved.ns * 1e-6, 10, 3);
+    CU_ASSERT_DOUBLE_EQUAL(fixture_handler(&fx, "safe").saved_s - saved_before_s,
+        (double) view.hedge_saved.ns * 1e-9, 1e-9);
+
+    event.submit.job = fixture_job_id(301);
+    event.submit.timeout = duration_ms(80); /* 30 ms are left then, most take longer */
+    fixture_step(&fx, &event);
+    fixture_advance_ms(&fx, 51);
+    ASSERT_I64_EQ(fixture_view(&fx, 301).attempts_count, 1);
+    ASSERT_STR_EQ(
+        hedge_refusal_text(fixture_view(&fx, 301).hedge_refusal), "deadline_too_close");
+    fixture_fini(&fx);
+}
+
 /* GOAL    until then the settings' delay holds; a job's own always does. */
 static void
 learn_own_delay_goes_first(void)
@@ -149,7 +185,7 @@ learn_hedges_that_never_win_are_throttled(void)
     }
     struct handler_view handler = fixture_handler(&fx, "safe");
     ASSERT_I64_EQ(handler.attempts_count[ATTEMPT_HEDGE], 200 + 200); /* then one of four */
-    ASSERT_I64_EQ(handler.hedges_refused_count[HEDGE_NOT_PAYING_OFF], 600);
+    ASSERT_I64_EQ(handler.hedges_refused_count[HEDGE_NOT_PAYING], 600);
     fixture_fini(&fx);
 }
 
@@ -157,6 +193,7 @@ static const struct test tests[] = {
     TEST(learn_hedges_that_never_win_are_throttled),
     TEST(learn_delay_comes_with_enough_samples),
     TEST(learn_own_delay_goes_first),
+    TEST(learn_tells_time_saved_and_too_late),
     TEST(learn_delay_is_damped),
     TEST(learn_busy_slots_spare_the_copy),
 };
