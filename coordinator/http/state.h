@@ -134,6 +134,8 @@ struct route_counts {
     uint64_t count;
 };
 
+#define API_RANDOM_IDS 64
+
 struct api {
     struct loop *loop;
     struct net_listener *listener;
@@ -148,6 +150,8 @@ struct api {
     uint32_t open_count;
     uint64_t held_size; /* of all connections, at most limits.held_max and one answer */
     struct conn *free;
+    uint8_t random[API_RANDOM_IDS][10]; /* for the next ids */
+    uint32_t random_ids_left;
     struct keys *keys;
     struct feed *feed;
     uint32_t events_epoch;
