@@ -169,7 +169,8 @@ struct hr_ctx *hr_ctx_new(struct hr_ctx *parent, int64_t deadline);
 void hr_ctx_hold(struct hr_ctx *ctx);
 void hr_ctx_rele(struct hr_ctx *ctx);
 /* Cancel ctx and all its descendants; every parked call under them returns -ECANCELED.
- * The first cause stays.  true: this call was the first.  Threads: any. */
+ * The first cause stays.  true: this call was the first.  A part of the tree that another
+ * call or a deadline is just ending may end a moment after the return.  Threads: any. */
 bool hr_ctx_cancel(struct hr_ctx *ctx, int cause);
 /* 0, -ECANCELED or -ETIMEDOUT; one atomic load. */
 int hr_ctx_err(const struct hr_ctx *ctx);
