@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Every setting stands in the man page of its program, and no other does.
+# Every setting stands in the man page of its program, and no other does; every call of the
+# scheduler in its own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 status=0
@@ -21,6 +22,19 @@ for program in C:hedgerow-coordinator W:hedgerow-worker; do
     [ -n "$(flags_of_table "${program%%:*}")" ] || { echo "the table was not read"; exit 1; }
     if ! diff <(flags_of_table "${program%%:*}") <(flags_of_page "${program#*:}"); then
         echo "deploy/docs/man/${program#*:}.8: < missing, > unknown"
+        status=1
+    fi
+done
+# Every call of the scheduler's header stands in its page, by name or as hr_NAME_*.
+page=deploy/docs/man/hedgerow-sched.7
+calls=$(sed '/^ \*/d; /^\/\*/d' worker/sched/sched.h | grep -o '\bhr_[a-z_]*(' |
+    tr -d '(' | sort -u)
+[ "$(wc -l <<<"$calls")" -gt 50 ] || { echo "the header was not read"; exit 1; }
+for call in $calls; do
+    case $call in *_fn) continue ;; esac
+    family=$(cut -d _ -f 1-2 <<<"$call")_\*
+    if ! grep -q "\b$call\b" $page && ! grep -qF "${family/\\/}" $page; then
+        echo "$page: $call() is missing"
         status=1
     fi
 done

@@ -7,6 +7,45 @@
  * carries a proc.  Code on a fiber is straight-line: what would block parks the fiber, and
  * the proc runs another one.
  *
+ * 1. A program
+ *
+ *     static void
+ *     square(void *arg)
+ *     {
+ *         int n;
+ *         while (hr_chan_recv(in, &n) == 0) {         parks until there is one
+ *             n *= n;
+ *             if (hr_chan_send(out, &n) != 0) {
+ *                 return;                             closed, cancelled, or out of time
+ *             }
+ *         }
+ *     }
+ *
+ *     hr_start(NULL);
+ *     hr_go(square, NULL, "square");                  from main, or from any fiber
+ *     ...
+ *     hr_stop();                                      waits for the last fiber
+ *
+ * 2. Whose memory
+ *
+ * Names are borrowed for good, arguments belong to whoever the two of you agree on.  A
+ * channel copies its elements; it and a ctx are the caller's until freed or released.  What
+ * is ready when zeroed (mutex, group, event ...) lives in the caller's memory, and a waiter
+ * may live on its fiber's stack: join your children before you return.
+ *
+ * 3. How a wait ends
+ *
+ * Every fiber has a ctx, the one under which it was started, with a deadline and perhaps a
+ * canceller.  A call that PARKS returns 0 when it did its work, -ECANCELED or -ETIMEDOUT when
+ * the ctx ended first, and -EPIPE for a closed channel.  Then tidy up and return: what is
+ * parked under the same ctx hears of it at the same time.
+ *
+ * 4. What needs no care
+ *
+ * A fiber that blocks its thread (read(2), a pthread mutex, a page fault) or burns its CPU
+ * keeps its thread and loses its proc to another one; hr_block_begin() only makes that
+ * quicker.  A stack is 64 KiB with a guard; where it was started is told when it overflows.
+ *
  * This is the public face (prefix hr_): it stands alone, so its errors are negative errno
  * values, not err_t.  Nothing here touches errno.
  *
