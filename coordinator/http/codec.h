@@ -114,6 +114,7 @@ enum codec_method {
     CODEC_PATCH,
     CODEC_DELETE,
     CODEC_OPTIONS,
+    CODEC_TRACE, /* known, and allowed nowhere */
     CODEC_METHODS_COUNT
 };
 
