@@ -28,7 +28,7 @@ static bool
 read_mode(const struct json *root, enum job_mode *ret_mode)
 {
     const char *word = json_text(json_get(root, "mode"));
-    for (unsigned mode = MODE_SINGLE; word != NULL && mode <= MODE_RACE; mode++) {
+    for (unsigned mode = MODE_SINGLE; word != NULL && mode < JOB_MODES_COUNT; mode++) {
         if (strcmp(word, job_mode_text((enum job_mode) mode)) == 0) {
             *ret_mode = (enum job_mode) mode;
             return true;

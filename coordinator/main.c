@@ -124,6 +124,7 @@ config_from_settings(void)
     core->hedge_mode =
         settings.hedge_enabled ? (enum hedge_mode) settings.hedge_mode : HEDGE_MODE_OFF;
     core->hedge_utilisation_max = settings.hedge_utilisation_max;
+    core->ties_auto = settings.hedge_ties;
     core->hedge_delay = hedge_delay();
     if (settings.hedge_delay.ns != SETTINGS_DELAY_AUTO) {
         core->hedge_samples_min = UINT32_MAX; /* it holds for good: nothing is to be learned */

@@ -135,7 +135,7 @@ static const struct handler_family handler_families[] = {
     { "hedgerow_jobs_finished_total", "Jobs by their terminal state.", rows_by_word,
         OF(finished_count), "outcome", JOB_SUCCEEDED, JOB_DEADLINE_EXCEEDED, outcome_word },
     { "hedgerow_attempts_started_total", "Copies sent, by kind.", rows_by_word,
-        OF(attempts_count), "kind", ATTEMPT_PRIMARY, ATTEMPT_RACE, kind_word },
+        OF(attempts_count), "kind", ATTEMPT_PRIMARY, ATTEMPT_TIE, kind_word },
     { "hedgerow_attempts_finished_total", "Copies by their final state.", rows_by_word,
         OF(attempts_ended_count), "state", ATTEMPT_WON, ATTEMPT_UNREACHABLE, state_word },
     { "hedgerow_hedge_wins_total", "Jobs whose hedge answered first.", rows_count,

@@ -94,6 +94,7 @@ on_link_message(void *user, link_id_t link, const struct wire_msg *msg, duration
     struct shell *shell = user;
     switch (msg->kind) {
     case WIRE_STARTED:
+    case WIRE_CLAIM:
         shell_step(shell, &(struct core_event){ .kind = EVENT_STARTED,
                               .ref = attempt_ref(link, &msg->started.id) });
         break;

@@ -19,6 +19,7 @@ command_send(struct shell *shell, const struct core_command *command)
         .handler = entry->handler,
         .deadline = command->send.deadline,
         .is_hedge = command->send.kind == ATTEMPT_HEDGE,
+        .is_tied = command->send.is_tied,
         .content_type = entry->content_type,
         .traceparent = entry->traceparent,
         .input = entry->input->bytes,

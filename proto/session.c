@@ -213,7 +213,6 @@ shake_step(struct session *session, const uint8_t *frame, size_t size, instant_t
     enum session_event *ret_event)
 {
     CHECK(session->state == SHAKING);
-
     enum wire_kind kind = session->msg.kind;
     err_t err = ERR_BAD_KIND;
     if (kind == WIRE_GOODBYE) {
@@ -235,11 +234,11 @@ shake_step(struct session *session, const uint8_t *frame, size_t size, instant_t
 /* ---- messages in --------------------------------------------------------------------- */
 
 #define KIND(kind) (1u << WIRE_##kind)
-
 static const uint32_t kinds_taken[] = {
     [SESSION_COORDINATOR] = KIND(CANCEL_ACK) | KIND(STARTED) | KIND(RESULT) |
                             KIND(RESULT_CHUNK) | KIND(BUSY) | KIND(LOAD) | KIND(DRAIN) |
-                            KIND(CREDIT) | KIND(PING) | KIND(PONG) | KIND(GOODBYE),
+                            KIND(CREDIT) | KIND(PING) | KIND(PONG) | KIND(GOODBYE) |
+                            KIND(CLAIM),
     [SESSION_WORKER] = KIND(JOB) | KIND(JOB_CHUNK) | KIND(CANCEL) | KIND(CREDIT) | KIND(PING) |
                        KIND(PONG) | KIND(GOODBYE),
 };
@@ -295,7 +294,7 @@ static err_t
 up_step(struct session *session, instant_t now, enum session_event *ret_event)
 {
     struct wire_msg *msg = &session->msg;
-    struct wire_msg pong = { .kind = WIRE_PONG };
+    struct wire_msg pong = { .kind = WIRE_PONG, .ping = msg->ping };
     switch (msg->kind) {
     case WIRE_JOB:
     case WIRE_JOB_CHUNK:
@@ -303,7 +302,7 @@ up_step(struct session *session, instant_t now, enum session_event *ret_event)
     case WIRE_RESULT_CHUNK: return bulk_step(session, now, ret_event);
     case WIRE_CREDIT:
         return lanes_credit(&session->lanes, msg->credit.bytes) ? ERR_OK : ERR_RANGE;
-    case WIRE_PING: pong.ping = msg->ping; return lanes_add_control(&session->lanes, &pong);
+    case WIRE_PING: return lanes_add_control(&session->lanes, &pong);
     case WIRE_PONG:
         if (msg->ping.sequence == session->ping_sequence) {
             session->rtt = instant_since(now, session->ping_at);
@@ -313,6 +312,7 @@ up_step(struct session *session, instant_t now, enum session_event *ret_event)
     case WIRE_GOODBYE: session->state = OVER; break;
     case WIRE_CANCEL_ACK:
     case WIRE_STARTED:
+    case WIRE_CLAIM:
     case WIRE_BUSY:
     case WIRE_LOAD:
     case WIRE_DRAIN: break;

@@ -4,7 +4,6 @@
  * its bounds.  One loop encodes by it and one decodes by it, so the two cannot disagree.
  *
  * A decode is four steps, and only the third allocates (from an arena on the stack):
- *
  *     header -> scan (depth, fields, text, bulk) -> unpack -> copy and check
  *
  * protobuf-c recurses without a limit and takes up to 80 times a message's size; the scan
@@ -87,6 +86,7 @@ static const struct rule job_rules[] = {
     US(Job, job, budget_us, 1),
     RULE(U32, Job, job, cancel_grace_ms, 0, 3600000),
     RULE(BOOL, Job, job, is_hedge, 0, 1),
+    RULE(BOOL, Job, job, is_tied, 0, 1),
     RULE(TEXT, Job, job, content_type, 0, 0),
     RULE(TEXT, Job, job, traceparent, 0, 0),
     RULE(U32, Job, job, input_size, 0, WIRE_BULK_SIZE_MAX),
@@ -173,6 +173,7 @@ static const struct shape shapes[WIRE_KIND_COUNT] = {
     SHAPE(PONG, ping, ping),
     [WIRE_DRAIN] = { .text = "DRAIN", .descriptor = &hedgerow__drain__descriptor },
     SHAPE(GOODBYE, goodbye, goodbye),
+    SHAPE(CLAIM, started, started),
 };
 
 /* Every union member stands at the same address. */
@@ -351,7 +352,6 @@ wire_encode(const struct wire_msg *msg, uint8_t *frame, size_t size_max, size_t 
 {
     const struct shape *shape = &shapes[msg->kind];
     CHECK(shape->descriptor != NULL);
-
     struct scratch scratch;
     _Alignas(Hedgerow__Hello) uint8_t memory[PACKED_SIZE_MAX];
     CHECK(shape->descriptor->sizeof_message <= sizeof memory);

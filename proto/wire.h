@@ -52,6 +52,7 @@ enum wire_kind {
     WIRE_PONG,
     WIRE_DRAIN,   /* worker -> coordinator: no more work, please */
     WIRE_GOODBYE, /* both ways: closing on purpose */
+    WIRE_CLAIM,   /* worker -> coordinator: STARTED of a tied copy, whose twin is to leave */
     WIRE_KIND_COUNT
 };
 
@@ -103,6 +104,7 @@ struct wire_job {
     uint64_t budget_us; /* what remained when the frame was written; never 0 */
     uint32_t cancel_grace_ms;
     bool is_hedge; /* refuse it (BUSY) rather than queue it */
+    bool is_tied;  /* say CLAIM instead of STARTED, and at once */
     char content_type[WIRE_TYPE_SIZE_MAX];
     char traceparent[WIRE_TRACEPARENT_SIZE_MAX];
     uint32_t input_size; /* in all; past bulk_size bytes the rest follows in JOB_CHUNKs */
@@ -187,7 +189,7 @@ struct wire_msg {
         struct wire_chunk chunk;
         struct wire_cancel cancel;
         struct wire_cancel_ack cancel_ack;
-        struct wire_started started;
+        struct wire_started started; /* CLAIM too */
         struct wire_result result;
         struct wire_busy busy;
         struct wire_load load;

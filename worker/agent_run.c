@@ -16,7 +16,9 @@ agent_run_new(struct agent_port *port, const struct handler *handler,
     if (work == NULL) {
         return NULL;
     }
-    *work = (struct work){ .agent = port->agent, .port = port, .handler = handler };
+    *work = (struct work){
+        .agent = port->agent, .port = port, .handler = handler, .is_tied = job->is_tied
+    };
     memcpy(work->content_type, job->content_type, sizeof work->content_type);
     memcpy(work->traceparent, job->traceparent, sizeof work->traceparent);
     if (job->bulk_size > 0) {
@@ -79,7 +81,7 @@ begin_on_fiber(void *arg)
     work->has_begun = attempts_begin(agent->attempts, work->attempt, now);
     agent_unlock(agent);
     if (work->has_begun) {
-        struct wire_msg msg = { .kind = WIRE_STARTED };
+        struct wire_msg msg = { .kind = work->is_tied ? WIRE_CLAIM : WIRE_STARTED };
         struct agent_port *port = agent_say_port(agent, &key, &msg.started.id);
         msg.started.queued_us = (uint64_t) duration_to_us(queued);
         (void) agent_say(agent, port, &msg);

@@ -50,6 +50,7 @@ struct work {
     struct attempt *attempt; /* valid until attempts_end */
     struct run run;
     bool has_begun;
+    bool is_tied;    /* its start is a CLAIM */
     bool is_stalled; /* by chaos */
     char content_type[WIRE_TYPE_SIZE_MAX];
     char traceparent[WIRE_TRACEPARENT_SIZE_MAX];

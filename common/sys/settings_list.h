@@ -121,6 +121,8 @@
         "how long until an attempt gets its hedge; auto: as the handler's latency says") \
     X(U32, hedge_max_attempts, "hedge.max_attempts", SETTINGS_C, "2", "1", "5", "", "copies",  \
         "copies of one part, the first one included")                                          \
+    X(BOOL, hedge_ties, "hedge.ties", SETTINGS_C, "false", "", "", "", "",                     \
+        "tie the jobs of handlers whose attempts wait longer than they run")                  \
     X(DOUBLE, hedge_ratio, "hedge.ratio", SETTINGS_C, "0.05", "0", "1", "",                    \
         "copies for each primary", "budget: extra copies earned by each primary")              \
     X(U32, hedge_burst, "hedge.burst", SETTINGS_C, "32", "0", "10000", "", "copies",           \

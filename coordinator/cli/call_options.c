@@ -22,7 +22,7 @@ static const struct argp_option call_options[] = {
         0 },
     { "mode", KEY_MODE, "MODE", 0,
         "single: one copy; hedge: a second one when the first is slow; race: --copies at "
-        "once",
+        "once; tied: a second one in another queue, and the one that starts stays",
         0 },
     { "copies", KEY_COPIES, "N", 0, "Copies of a race, and the most of a hedge (1 to 5)", 0 },
     { "idempotent", KEY_IDEMPOTENT, "yes|no", OPTION_ARG_OPTIONAL,
@@ -52,7 +52,7 @@ set_hedge(struct hedgerow_call *call, const char *text)
 static void
 set_mode(struct hedgerow_call *call, const char *text)
 {
-    static const char *const known[] = { "single", "hedge", "race", NULL };
+    static const char *const known[] = { "single", "hedge", "race", "tied", NULL };
     for (unsigned i = 0; known[i] != NULL; i++) {
         if (strcmp(text, known[i]) == 0) {
             call->mode = (enum hedgerow_mode)(HEDGEROW_MODE_SINGLE + i);

@@ -237,6 +237,25 @@ story_print_events(const struct job_view *view, FILE *stream)
 /* ---- the verdict ------------------------------------------------------------------------- */
 
 static void
+print_tie(const struct job_view *view, FILE *stream)
+{
+    const struct job_view_attempt *tie = NULL;
+    for (unsigned i = 0; i < view->attempts_count; i++) {
+        tie = is(view->attempts[i].kind, "tie") ? &view->attempts[i] : tie;
+    }
+    if (tie != NULL) {
+        fprintf(stream, "  tied    a second copy waited at %s%s\n", tie->worker,
+            tie->number == view->winner ? ", and started first" : "");
+    } else if (view->hedge_refused[0] != '\0') {
+        fprintf(stream, "  tied    no second copy: %s (%s)\n",
+            meaning_of(refusals, ARRAY_COUNT(refusals), view->hedge_refused),
+            view->hedge_refused);
+    } else {
+        fprintf(stream, "  tied    no second copy: the first had started by then\n");
+    }
+}
+
+static void
 print_hedge(const struct job_view *view, FILE *stream)
 {
     char delay[OUT_NUMBER_SIZE_MAX] = "";
@@ -299,6 +318,10 @@ void
 story_print_verdict(const struct job_view *view, FILE *stream)
 {
     fputc('\n', stream);
-    print_hedge(view, stream);
+    if (is(view->mode, "tied")) {
+        print_tie(view, stream);
+    } else {
+        print_hedge(view, stream);
+    }
     print_wasted(view, stream);
 }

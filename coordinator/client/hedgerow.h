@@ -131,7 +131,8 @@ enum hedgerow_mode {
     HEDGEROW_MODE_DEFAULT,
     HEDGEROW_MODE_SINGLE, /* one copy */
     HEDGEROW_MODE_HEDGE,  /* a second one when the first is slow */
-    HEDGEROW_MODE_RACE    /* `copies` at once */
+    HEDGEROW_MODE_RACE,   /* `copies` at once */
+    HEDGEROW_MODE_TIED    /* a second one in another queue; the one that starts stays */
 };
 
 struct hedgerow_call {

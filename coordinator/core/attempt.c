@@ -7,6 +7,7 @@
 #include "coordinator/core/plant.h"
 #include "coordinator/core/roster.h"
 #include "coordinator/core/samples.h"
+#include "coordinator/core/tie.h"
 
 static void evict(struct core *core, struct job *job);
 static void count_sent(struct core *core, struct job *job, enum attempt_kind kind);
@@ -51,6 +52,7 @@ attempt_send(struct core *core, struct job *job, struct worker *worker, enum att
     command->send.link = worker->link;
     command->send.attempt = attempt->number;
     command->send.kind = kind;
+    command->send.is_tied = job->is_tied;
     command->send.deadline = job->deadline;
     core->sends_count++;
 }
@@ -86,7 +88,7 @@ count_sent(struct core *core, struct job *job, enum attempt_kind kind)
         core->primaries_count++;
         bucket_deposit(&core->budget.number);
     }
-    if (kind == ATTEMPT_HEDGE || kind == ATTEMPT_RETRY) {
+    if (kind == ATTEMPT_HEDGE || kind == ATTEMPT_RETRY || kind == ATTEMPT_TIE) {
         core->charged_count++;
     }
     if (kind != ATTEMPT_REDISPATCH) {
@@ -182,6 +184,7 @@ attempt_end(struct core *core, struct attempt *attempt, enum attempt_state state
     }
     learn_from(core, attempt);
     samples_take(core, attempt);
+    tie_on_ended(core, attempt);
     job->handler->counts.attempts_ended_count[state] +=
         !(PLANTED(uncounted) && state == ATTEMPT_BUSY);
     core->counters.attempts_live_count--;

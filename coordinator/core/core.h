@@ -68,8 +68,10 @@ enum attempt_kind {
     ATTEMPT_HEDGE,
     ATTEMPT_RETRY,      /* after a retryable failure */
     ATTEMPT_REDISPATCH, /* replaces one lost with its worker, or refused as busy: free */
-    ATTEMPT_RACE        /* asked for by name, sent at once */
+    ATTEMPT_RACE,       /* asked for by name, sent at once */
+    ATTEMPT_TIE         /* waits in a second queue until the first starts, or itself */
 };
+#define ATTEMPT_KINDS_COUNT (ATTEMPT_TIE + 1)
 
 enum cancel_cause {
     CAUSE_NONE,
@@ -140,8 +142,10 @@ enum submit_refusal {
 enum job_mode {
     MODE_SINGLE,
     MODE_HEDGE,
-    MODE_RACE
+    MODE_RACE,
+    MODE_TIED
 };
+#define JOB_MODES_COUNT (MODE_TIED + 1)
 
 enum worker_state {
     WORKER_LIVE,
@@ -172,7 +176,7 @@ typedef uint64_t blob_t;
 struct policy {
     enum job_mode mode;
     bool hedge_delay_is_set; /* false: the handler's default */
-    duration_t hedge_delay;  /* from the primary's SEND to the hedge */
+    duration_t hedge_delay;  /* from the primary's SEND to the hedge, or to the tie */
     uint32_t attempts_max;   /* copies of a part, all kinds; 0: the default */
     uint32_t race_count;     /* MODE_RACE: copies at once */
     int8_t idempotent;       /* -1: as the handler declares, 0 no, 1 yes */
@@ -319,6 +323,7 @@ struct core_command {
             worker_link_t link;
             uint32_t attempt;
             enum attempt_kind kind;
+            bool is_tied;       /* its start is to be told at once */
             instant_t deadline; /* the frame carries what remains when it is written */
         } send;
         struct {
@@ -361,6 +366,7 @@ struct core_config {
     duration_t hedge_delay_min; /* of a learned delay */
     uint32_t samples_max;       /* copies remembered for each handler, for core_samples() */
     uint32_t hedge_samples_min; /* before a delay is learned; UINT32_MAX: never */
+    bool ties_auto;             /* tie the jobs of handlers that wait longer than they run */
     duration_t heartbeat;       /* suspect after 1.5, dead after heartbeats_missed_max */
     uint32_t heartbeats_missed_max;
     duration_t cancel_ack_max; /* unacknowledged for so long: the worker is suspect */
@@ -453,7 +459,7 @@ struct handler_view {
     uint32_t workers_count; /* live ones that have it */
     uint64_t submitted_count;
     uint64_t finished_count[JOB_DEADLINE_EXCEEDED + 1];     /* by job_state */
-    uint64_t attempts_count[ATTEMPT_RACE + 1];              /* sent, by kind */
+    uint64_t attempts_count[ATTEMPT_KINDS_COUNT];           /* sent, by kind */
     uint64_t attempts_ended_count[ATTEMPT_UNREACHABLE + 1]; /* by state */
     uint64_t hedge_wins_count;
     uint64_t hedges_refused_count[HEDGE_REFUSALS_COUNT];

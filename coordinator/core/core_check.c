@@ -22,7 +22,12 @@ check_attempt(const struct core *core, const struct attempt *attempt)
     CHECK(attempt->worker->is_up);
     CHECK(attempt->worker->link == attempt->link);
     bool is_cancelled = attempt->cancel_cause != CAUSE_NONE;
-    CHECK(is_cancelled == job_is_over(attempt->job)); /* C6 */
+    const struct job *job = attempt->job;
+    CHECK(is_cancelled || !job_is_over(job)); /* C6 */
+    if (is_cancelled && !job_is_over(job)) {
+        CHECK(job->is_tied); /* T1 */
+        CHECK(attempt->kind == ATTEMPT_TIE || attempt->number == job->tied_number);
+    }
     CHECK(is_cancelled == heap_node_is_in(&attempt->ack_timer.node));
 }
 
@@ -50,6 +55,7 @@ check_job_attempts(const struct core *core, const struct job *job)
     CHECK(live_count == job->live_count);
     CHECK(live_count <= job->attempts_max); /* C4 */
     CHECK(job->charged_count <= job->attempts_max);
+    CHECK(!job->has_tie_token || live_count > 0); /* T2 */
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "coordinator/core/attempt.h"
 #include "coordinator/core/plant.h"
 #include "coordinator/core/pump.h"
+#include "coordinator/core/tie.h"
 
 #include <string.h>
 
@@ -154,6 +155,7 @@ take_record(struct core *core, const struct event_submit *submit)
         .created_at = core->now,
         .finished_at = INSTANT_NEVER,
         .hedge_at = INSTANT_NEVER,
+        .tie_at = INSTANT_NEVER,
         .backoff_until = INSTANT_NEVER,
         .hedge_refused_at = INSTANT_NEVER,
         .input_size = submit->input_size };
@@ -186,9 +188,9 @@ set_policy(struct core *core, struct job *job, const struct policy *policy)
     }
     job->attempts_max = attempts_max < CORE_ATTEMPTS_MAX ? attempts_max : CORE_ATTEMPTS_MAX;
     job->is_delay_set = policy->hedge_delay_is_set;
-    job->hedge_delay = job->mode == MODE_HEDGE && policy->hedge_delay_is_set
-                           ? policy->hedge_delay
-                           : duration_ns(-1);
+    bool may_wait = job->mode == MODE_HEDGE || job->mode == MODE_TIED;
+    job->hedge_delay =
+        may_wait && policy->hedge_delay_is_set ? policy->hedge_delay : duration_ns(-1);
 }
 
 void
@@ -199,6 +201,7 @@ job_wait(struct core *core, struct job *job, enum attempt_kind wanted)
     CHECK(job->live_count == 0);
     job->wanted = wanted;
     job->hedge_at = INSTANT_NEVER;
+    job->tie_at = INSTANT_NEVER;
     if (list_node_is_in(&job->on_wanting)) {
         list_remove(&core->wanting, &job->on_wanting);
     }
@@ -222,6 +225,7 @@ unwait(struct core *core, struct job *job)
 {
     job->is_backing_off = false;
     job->hedge_at = INSTANT_NEVER;
+    job->tie_at = INSTANT_NEVER;
     if (heap_node_is_in(&job->on_queue)) {
         pump_unqueue(core, job);
     }
@@ -253,7 +257,7 @@ job_end(struct core *core, struct job *job, enum job_state state, blob_t blob)
     LIST_FOR_EACH(node, &job->attempts)
     {
         struct attempt *attempt = LIST_ENTRY(node, struct attempt, on_job);
-        if (attempt->is_live) {
+        if (attempt->is_live && attempt->cancel_cause == CAUSE_NONE) {
             attempt_cancel(core, attempt, cause);
         }
     }
@@ -315,6 +319,7 @@ job_rearm(struct core *core, struct job *job)
     if (PLANTED(late)) {
         when = job->hedge_at;
     }
+    when = instant_min(when, job->tie_at);
     if (job->is_backing_off) {
         when = instant_min(when, job->backoff_until);
     }
@@ -332,6 +337,9 @@ job_on_timer(struct core *core, struct job *job)
     if (job->is_backing_off && instant_reached(core->now, job->backoff_until)) {
         job->is_backing_off = false;
         job_wait(core, job, job->wanted);
+    }
+    if (instant_reached(core->now, job->tie_at)) {
+        tie_send(core, job);
     }
     if (instant_reached(core->now, job->hedge_at)) {
         pump_want_hedge(core, job);

@@ -24,7 +24,8 @@ learn_from(struct core *core, const struct attempt *attempt)
     if (!attempt->job->is_idempotent) {
         return; /* never hedged */
     }
-    bool is_copy = attempt->kind == ATTEMPT_HEDGE || attempt->kind == ATTEMPT_RACE;
+    bool is_copy = attempt->kind == ATTEMPT_HEDGE || attempt->kind == ATTEMPT_RACE ||
+                   attempt->kind == ATTEMPT_TIE;
     struct sketch *sketch = is_copy ? &handler->copies_sketch : &handler->sketch;
     instant_t end = instant_min(core->now, attempt->cancel_sent_at);
     duration_t took = instant_since(end, attempt->sent_at);

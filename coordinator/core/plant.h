@@ -54,7 +54,11 @@
     X(refundran, "a hedge that ran is refunded when it is stopped")        \
     X(workfree, "a copy does not charge the work budget")                  \
     X(off, "a handler is hedged though its hedging is off")                \
-    X(unsettled, "a copy's work is given back, however long it took")
+    X(unsettled, "a copy's work is given back, however long it took")      \
+    X(tiefree, "a tie does not charge the budget")                         \
+    X(tiekeep, "the twin of a copy that started is not told to leave")     \
+    X(tielate, "a tie is sent though its twin has started")                \
+    X(tierefund, "a tied pair that both ran is refunded")
 
 enum plant {
 #define PLANT_ENUM(name, text) PLANT_##name,

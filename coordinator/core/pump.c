@@ -7,6 +7,7 @@
 #include "coordinator/core/learn.h"
 #include "coordinator/core/plant.h"
 #include "coordinator/core/roster.h"
+#include "coordinator/core/tie.h"
 
 /* Less than this is no useful time for a copy. */
 #define USEFUL_MS_MIN 1
@@ -93,6 +94,7 @@ dispatch(struct core *core, struct job *job, struct worker *worker)
     pump_unqueue(core, job);
     admit_on_dispatch(core, job->handler);
     job->has_token = false; /* spent on this copy, if it was a retry */
+    tie_decide(core, job, worker);
     attempt_send(core, job, worker, job->wanted);
     if (job->mode == MODE_RACE && job->wanted == ATTEMPT_PRIMARY) {
         send_race(core, job);
@@ -141,6 +143,9 @@ pump_want_hedge(struct core *core, struct job *job)
 {
     CHECK(job->live_count > 0);
     job->hedge_at = INSTANT_NEVER;
+    if (job->charged_count >= job->attempts_max && !PLANTED(attempts)) {
+        return; /* a tie took its place */
+    }
     if (!list_node_is_in(&job->on_wanting)) {
         list_append(&core->wanting, &job->on_wanting);
         try_hedge(core, job);

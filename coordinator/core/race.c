@@ -6,6 +6,7 @@
 #include "coordinator/core/plant.h"
 #include "coordinator/core/pump.h"
 #include "coordinator/core/roster.h"
+#include "coordinator/core/tie.h"
 
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ static void refund(struct core *core, const struct attempt *attempt);
 static void take_reply(struct core *core, struct attempt *attempt, const struct event_reply *);
 static void try_again(struct core *core, struct job *job);
 static void try_elsewhere(struct core *core, struct job *job);
+static void carry_on(struct core *core, struct job *job);
 
 /* The live copy that a frame speaks of; NULL when it is a stray. */
 static struct attempt *
@@ -54,6 +56,9 @@ race_started(struct core *core, const struct attempt_ref *ref)
     if (attempt != NULL && attempt->state == ATTEMPT_QUEUED) {
         attempt->state = ATTEMPT_RUNNING;
         attempt->started_at = core->now;
+        if (attempt->job->is_tied && !job_is_over(attempt->job)) {
+            tie_on_started(core, attempt);
+        }
     }
 }
 
@@ -68,6 +73,7 @@ race_reply(struct core *core, const struct event_reply *reply)
     attempt->queued = reply->queued;
     attempt->ran = reply->ran;
     attempt->cpu = reply->cpu;
+    tie_learn(job->handler, reply->queued, reply->ran);
     if (job_is_over(job)) {
         if (!attempt->is_live) {
             return; /* only with the planted fault */
@@ -116,7 +122,7 @@ take_reply(struct core *core, struct attempt *attempt, const struct event_reply 
         if (instant_until(core->now, job->deadline).ns <= duration_ms(EXPIRED_SLACK_MS).ns) {
             job_cancel(core, job, CAUSE_DEADLINE);
         } else {
-            try_elsewhere(core, job);
+            carry_on(core, job);
         }
         return;
     }
@@ -160,6 +166,17 @@ try_elsewhere(struct core *core, struct job *job)
     job_wait(core, job, ATTEMPT_REDISPATCH);
 }
 
+/* The last copy ended without a word about the work.  One of a pair may have failed before. */
+static void
+carry_on(struct core *core, struct job *job)
+{
+    if (job->is_tied && job->failures_count > 0) {
+        try_again(core, job);
+    } else {
+        try_elsewhere(core, job);
+    }
+}
+
 void
 race_busy(struct core *core, const struct attempt_ref *ref)
 {
@@ -189,7 +206,7 @@ race_busy(struct core *core, const struct attempt_ref *ref)
     } else if (job->live_count == 0 && is_hedge && job->failures_count > 0) {
         try_again(core, job); /* the hedge was to stand in for the copy that failed */
     } else if (job->live_count == 0) {
-        try_elsewhere(core, job);
+        carry_on(core, job);
     }
 }
 
@@ -223,11 +240,16 @@ race_cancel_ack(struct core *core, const struct event_cancel_ack *ack)
     }
     attempt->ran = ack->ran;
     attempt->cpu = ack->cpu;
+    struct job *job = attempt->job;
     attempt_end(core, attempt, state_after_ack(attempt, ack->fate));
     if (ack->fate == FATE_NOT_SEEN || ack->fate == FATE_DEQUEUED || PLANTED(refundran)) {
         refund(core, attempt);
     }
-    job_settle(core, attempt->job);
+    if (job_is_over(job)) {
+        job_settle(core, job);
+    } else if (job->live_count == 0) {
+        carry_on(core, job); /* its twin came to nothing meanwhile */
+    }
 }
 
 void

@@ -19,7 +19,7 @@
  *   C3  hedges + retries charged <= burst + ratio * primaries; W1 to W3 of budget.h.
  *   C4  live attempts of one job sit on different workers, at most attempts_max of them.
  *   C5  a worker's in_flight is the number of live attempts that name it.
- *   C6  a live attempt of a terminal job has been told to stop.
+ *   C6  a live attempt of a terminal job has been told to stop; of another, only a tie's.
  *   C7  a job that is not terminal has a live attempt, or waits in a queue, or for a timer.
  *   C8  no job waits in a queue while a worker could take it (unless SENDS_PER_STEP_MAX cut
  *       the step short).
@@ -106,6 +106,9 @@ struct handler {
     struct yield yield;
     struct admission admission;
     struct hedge_order order;
+    double waited_s; /* of its copies at workers, on the average; see tie.h */
+    double ran_s;
+    uint32_t waits_count;
     struct sketch sketch;        /* of first copies, retries and replacements */
     struct sketch copies_sketch; /* of hedges and races */
     uint64_t samples_count;      /* ever taken */
@@ -186,6 +189,10 @@ struct job {
     bool has_token;      /* charged for the retry that waits in the queue */
     bool is_delay_set;   /* by the job itself */
     enum hedge_source hedge_source;
+    bool is_tied; /* see tie.h, as the next three */
+    bool has_tie_token;
+    uint32_t tied_number;     /* the copy that the tie stands beside */
+    instant_t tie_at;         /* NEVER: none is due */
     bool was_hedged;          /* a copy ran beside another */
     enum attempt_kind wanted; /* what the queue sends next */
     uint32_t race_count;

@@ -43,6 +43,7 @@ attempt_kind_text(enum attempt_kind kind)
     case ATTEMPT_RETRY: return "retry";
     case ATTEMPT_REDISPATCH: return "redispatch";
     case ATTEMPT_RACE: return "race";
+    case ATTEMPT_TIE: return "tie";
     }
     CHECK_UNREACHABLE();
 }
@@ -126,6 +127,7 @@ job_mode_text(enum job_mode mode)
     case MODE_SINGLE: return "single";
     case MODE_HEDGE: return "hedge";
     case MODE_RACE: return "race";
+    case MODE_TIED: return "tied";
     }
     CHECK_UNREACHABLE();
 }

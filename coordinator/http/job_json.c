@@ -352,7 +352,7 @@ out_handler_counts(struct out *out, const struct handler_view *handler)
     out_close(out, '}');
     out_key(out, "attempts");
     out_open(out, '{');
-    for (unsigned i = 0; i <= ATTEMPT_RACE; i++) {
+    for (unsigned i = 0; i < ATTEMPT_KINDS_COUNT; i++) {
         out_number(out, attempt_kind_text((enum attempt_kind) i), handler->attempts_count[i]);
     }
     out_close(out, '}');

@@ -120,7 +120,7 @@ wish_set_mode(struct wish *wish, struct conn *conn, const char *field, const cha
 {
     struct nearest nearest;
     nearest_init(&nearest, text);
-    for (unsigned mode = MODE_SINGLE; mode <= MODE_RACE; mode++) {
+    for (unsigned mode = MODE_SINGLE; mode < JOB_MODES_COUNT; mode++) {
         const char *word = job_mode_text((enum job_mode) mode);
         if (strcmp(text, word) == 0) {
             wish->submit.policy.mode = (enum job_mode) mode;
@@ -129,7 +129,7 @@ wish_set_mode(struct wish *wish, struct conn *conn, const char *field, const cha
         nearest_offer(&nearest, word);
     }
     reply_bad_field(conn, field, nearest_word(&nearest),
-        "%s '%.40s' is none of single, hedge, race", field, text);
+        "%s '%.40s' is none of single, hedge, race, tied", field, text);
     return false;
 }
 

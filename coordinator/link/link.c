@@ -184,6 +184,7 @@ links_send_job(struct links *links, link_id_t id, const struct link_job *job)
     msg.job = (struct wire_job){ .id = { .job = job->job, .attempt = job->attempt },
         .cancel_grace_ms = links->cancel_grace_ms,
         .is_hedge = job->is_hedge,
+        .is_tied = job->is_tied,
         .bulk = job->input,
         .bulk_size = job->input_size };
     copy_text(msg.job.handler, sizeof msg.job.handler, job->handler);

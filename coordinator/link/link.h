@@ -74,6 +74,7 @@ struct link_job {
     const char *handler;
     instant_t deadline; /* becomes the remaining time when the frame is written */
     bool is_hedge;
+    bool is_tied;
     const char *content_type;
     const char *traceparent;
     const uint8_t *input; /* borrowed until on_input_done(input_owner) */

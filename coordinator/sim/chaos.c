@@ -266,7 +266,7 @@ random_policy(struct world *world)
 {
     struct rng *rng = &world->rng;
     static const enum job_mode modes[] = { MODE_SINGLE, MODE_HEDGE, MODE_HEDGE, MODE_HEDGE,
-        MODE_RACE };
+        MODE_RACE, MODE_TIED };
     return (struct policy){ .mode = modes[rng_below(rng, ARRAY_COUNT(modes))],
         .hedge_delay_is_set = rng_chance(rng, 0.7),
         .hedge_delay = world_random(world, DURATION_ZERO, duration_ms(20)),

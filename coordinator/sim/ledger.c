@@ -113,7 +113,10 @@ ledger_expect(struct world *world, const struct core_event *event)
         spoke(world, event->link);
         net_find(world, event->link)->is_drained = true;
         return;
-    case EVENT_STARTED: spoke(world, event->ref.link); return;
+    case EVENT_STARTED:
+        spoke(world, event->ref.link);
+        ties_started(world, &event->ref);
+        return;
     case EVENT_WORKER_UP: spoke(world, event->worker_up.link); return;
     case EVENT_HEDGING: ledger_steer(world, &event->hedging); return;
     case EVENT_TIMER:
@@ -163,6 +166,7 @@ expect_end(struct world *world, const struct attempt_ref *ref, bool did_nothing,
         return; /* a stray: must change nothing */
     }
     copy->did_nothing = did_nothing;
+    ties_ended(world, copy, did_nothing);
     if (did_nothing) {
         ledger_refund(world, copy);
     }
@@ -275,7 +279,7 @@ static void
 check_kind(struct world *world, const struct sim_job *job, enum attempt_kind kind)
 {
     uint32_t number = number_of(world, job);
-    bool is_extra = kind == ATTEMPT_HEDGE || kind == ATTEMPT_RACE;
+    bool is_extra = kind == ATTEMPT_HEDGE || kind == ATTEMPT_RACE || kind == ATTEMPT_TIE;
     if ((kind == ATTEMPT_PRIMARY) != (job->copies == NULL) ||
         is_extra != (job->live_count > 0)) {
         world_fail(world, "job %u: a %s with %u copies out", number, attempt_kind_text(kind),
@@ -286,8 +290,9 @@ check_kind(struct world *world, const struct sim_job *job, enum attempt_kind kin
         world_fail(world, "job %u: a %s that its policy does not ask for", number,
             attempt_kind_text(kind));
     }
-    if (kind == ATTEMPT_HEDGE && world->is_hedging_off[job->handler]) {
-        world_fail(world, "job %u: a hedge of a handler whose hedging is off", number);
+    bool is_hedge = kind == ATTEMPT_HEDGE || kind == ATTEMPT_TIE;
+    if (is_hedge && world->is_hedging_off[job->handler]) {
+        world_fail(world, "job %u: a copy of a handler whose hedging is off", number);
     }
     if (kind != ATTEMPT_HEDGE || !job->policy.hedge_delay_is_set) {
         return;
@@ -348,6 +353,9 @@ take_send(struct world *world, struct sim_job *job, const struct core_command *c
     job->copies = copy;
     job->live_count++;
     world->live_count++;
+    if (copy->kind == ATTEMPT_TIE) {
+        ties_sent(world, job, copy);
+    }
     job->charged_count += copy->kind != ATTEMPT_REDISPATCH;
     if (job->charged_count > job->attempts_max) {
         world_fail(world, "clause 4: job %u has more copies than %u", number_of(world, job),

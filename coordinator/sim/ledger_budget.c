@@ -30,7 +30,7 @@ void
 ledger_charge(struct world *world, const struct copy *copy)
 {
     world->primaries_count += copy->kind == ATTEMPT_PRIMARY;
-    world->charged_count += is_charged(copy);
+    world->charged_count += is_charged(copy) || copy->kind == ATTEMPT_TIE;
     const struct core_config *config = &world->config;
     double earned = config->hedge_burst + config->hedge_ratio * (double) world->primaries_count;
     if ((double) world->charged_count > earned + 1e-6) {

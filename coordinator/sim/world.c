@@ -103,6 +103,7 @@ set_scene(struct world *world)
     if (rng_chance(rng, 0.5)) {
         world->config.hedge_work_burst = world_random(world, DURATION_ZERO, duration_ms(60));
     }
+    world->config.ties_auto = rng_chance(rng, 0.3);
     world->config.attempts_max = 1 + rng_below(rng, 4);
     world->config.hedge_delay = rng_chance(rng, 0.3)
                                     ? duration_ns(-1)
@@ -348,6 +349,9 @@ feed(struct world *world, const struct core_event *event)
     core_step(world->core, world->now, event);
     take_commands(world);
     ledger_check_step(world);
+    if (event->kind == EVENT_STARTED) {
+        ties_check(world, &event->ref);
+    }
     starve_check(world);
     core_check(world->core);
 }

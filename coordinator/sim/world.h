@@ -224,6 +224,7 @@ struct copy {
     instant_t told_at; /* to stop; NEVER */
     bool is_live;      /* as far as the core can know */
     bool did_nothing;  /* refused or expired: it never ran */
+    bool has_started;  /* heard of */
     struct copy *next; /* of the same job */
 };
 
@@ -260,6 +261,9 @@ struct sim_job {
     uint32_t attempts_max;
     uint32_t charged_count;
     uint32_t live_count;
+    uint32_t tied_number; /* of its last tie: the first copy, and the tie; 0: none */
+    uint32_t tie_number;
+    bool is_tie_open;    /* charged, and may come back */
     struct copy *copies; /* newest first */
 };
 
@@ -403,6 +407,13 @@ void forge_submit(struct world *world);
 
 /* After each step. */
 void starve_check(struct world *world);
+
+/* ---- ties.c: the outside view of tied copies ---- */
+
+void ties_sent(struct world *world, struct sim_job *job, const struct copy *tie);
+void ties_started(struct world *world, const struct attempt_ref *ref);
+void ties_ended(struct world *world, const struct copy *copy, bool did_nothing);
+void ties_check(struct world *world, const struct attempt_ref *started);
 
 /* ---- ledger.c: the outside view ---- */
 

@@ -101,7 +101,7 @@ fake_link_record(struct fake_frame *frame, const struct wire_msg *msg)
         frame->ran_us = msg->cancel_ack.ran_us;
         frame->cpu_us = msg->cancel_ack.cpu_us;
         frame->stopped_after_us = msg->cancel_ack.stopped_after_us;
-    } else if (msg->kind == WIRE_STARTED) {
+    } else if (msg->kind == WIRE_STARTED || msg->kind == WIRE_CLAIM) {
         fake_link_record_id(frame, &msg->started.id);
     } else if (msg->kind == WIRE_BUSY) {
         fake_link_record_id(frame, &msg->busy.id);

@@ -101,12 +101,14 @@ wire_bulk_messages_round_trip(void)
             .budget_us = WIRE_US_MAX,
             .cancel_grace_ms = 1000,
             .is_hedge = true,
+            .is_tied = true,
             .content_type = "text/plain",
             .traceparent = "00-ab-cd-01",
             .input_size = WIRE_BULK_SIZE_MAX,
             .bulk = bulk,
             .bulk_size = WIRE_CHUNK_SIZE_MAX } });
     CU_ASSERT_TRUE(heard->job.is_hedge);
+    CU_ASSERT_TRUE(heard->job.is_tied);
     CU_ASSERT_TRUE(id_equal(heard->job.id.job, id.job));
     CU_ASSERT_EQUAL(heard->job.id.epoch, id.epoch);
     ASSERT_I64_EQ(heard->job.bulk_size, WIRE_CHUNK_SIZE_MAX);
@@ -146,6 +148,10 @@ wire_small_messages_round_trip(void)
     heard = roundtrip(
         &(struct wire_msg){ .kind = WIRE_STARTED, .started = { .id = id, .queued_us = 12 } });
     ASSERT_I64_EQ(heard->started.queued_us, 12);
+    heard = roundtrip(
+        &(struct wire_msg){ .kind = WIRE_CLAIM, .started = { .id = id, .queued_us = 7 } });
+    ASSERT_I64_EQ(heard->kind, WIRE_CLAIM);
+    ASSERT_I64_EQ(heard->started.queued_us, 7);
     roundtrip(&(struct wire_msg){ .kind = WIRE_BUSY, .busy = { .id = id } });
     heard = roundtrip(&(struct wire_msg){ .kind = WIRE_LOAD,
         .load = { .running_count = 1, .queued_count = 2, .draining = true } });
