@@ -356,7 +356,7 @@ query_add(char *url, size_t url_room, const char *name, const char *value)
 static void
 query_policy(char *url, size_t url_room, const struct hedgerow_call *call)
 {
-    static const char *const modes[] = { NULL, "single", "hedge", "race" };
+    static const char *const modes[] = { NULL, "single", "hedge", "race", "tied" };
     char number[32];
     if (call->mode != HEDGEROW_MODE_DEFAULT) {
         query_add(url, url_room, "mode", modes[call->mode]);
