@@ -18,7 +18,8 @@ enum {
     PROCS_COUNT = 2, /* two: each one's batch is the other's prey */
     CROWDED_PROCS_COUNT = 6,
     THREADS_COUNT = 2,
-    BURST_COUNT = 40
+    BURST_COUNT = 40,
+    BACKLOG_COUNT = 20000 /* well below the bound of fibers: none must leak */
 };
 
 struct crowd {
@@ -47,6 +48,9 @@ start_bursts(void *arg)
             MUST(hr_go(tick, crowd, "tick") == 0);
         }
         uint64_t started = atomic_fetch_add(&crowd->started, count) + count;
+        while (atomic_load(&crowd->ran) + BACKLOG_COUNT < started) {
+            sched_yield();
+        }
         /* Now and then let them all go to sleep, else let the queue run dry or not. */
         while (dice_below(&stress.dice, 8) != 0 && atomic_load(&crowd->ran) < started) {
             sched_yield();
