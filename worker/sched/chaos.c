@@ -8,7 +8,7 @@
 #include <sched.h>
 
 enum {
-    PAUSE_EVERY = 37,  /* a prime, so that it meets each point of a loop in turn */
+    PAUSE_EVERY = 37, /* a prime, so that it meets each point of a loop in turn */
     PAUSES_COUNT = 4000
 };
 
