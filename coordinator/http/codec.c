@@ -102,7 +102,6 @@ static const struct slice methods[CODEC_METHODS_COUNT] = {
     [CODEC_PATCH] = { "PATCH", 5 },
     [CODEC_DELETE] = { "DELETE", 6 },
     [CODEC_OPTIONS] = { "OPTIONS", 7 },
-    [CODEC_TRACE] = { "TRACE", 5 },
 };
 
 static enum codec_refusal

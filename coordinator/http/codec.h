@@ -63,7 +63,7 @@ struct codec_limits {
     X(BARE_CR, 400, "a CR is not followed by LF")                                          \
     X(BLANK_LINES, 400, "the request begins with empty lines")                             \
     X(REQUEST_LINE, 400, "the request line is not 'METHOD target HTTP/1.1'")               \
-    X(UNKNOWN_METHOD, 501, "the method is not known here")                                 \
+    X(UNKNOWN_METHOD, 405, "the method is not known here")                                 \
     X(BAD_TARGET, 400, "the target is neither a path nor an http URI")                     \
     X(VERSION, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here")                          \
     X(FOLDED_LINE, 400, "a header line begins with white space")                           \
@@ -114,7 +114,6 @@ enum codec_method {
     CODEC_PATCH,
     CODEC_DELETE,
     CODEC_OPTIONS,
-    CODEC_TRACE, /* known, and allowed nowhere */
     CODEC_METHODS_COUNT
 };
 

@@ -231,11 +231,12 @@ refuse_request(struct conn *conn)
                                                         : 0; /* of chunks: the text has it */
         problem.unit = why == CODEC_HEADERS_TOO_MANY ? "lines" : "bytes";
     } else if (status != 400) {
-        bool is_method = status == 501;
+        bool is_method = why == CODEC_UNKNOWN_METHOD;
         problem.code = is_method       ? "unknown-method"
                        : status == 505 ? "http-version"
                                        : "unknown-expectation";
         problem.title = reply_reason(status);
+        problem.allow = is_method ? "GET, HEAD, POST, PUT" : NULL; /* of all routes */
     }
     conn->must_close = true;
     reply_problem(conn, &problem);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 /* What any request may be answered with, whatever it asks for. */
-#define ANSWERS_ALWAYS "400 408 413 414 417 421 431 501 503 505"
+#define ANSWERS_ALWAYS "400 405 408 413 414 417 421 431 503 505"
 
 static const char components[] =
     "{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\","

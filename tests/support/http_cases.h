@@ -140,6 +140,7 @@ static const struct http_case http_cases[] = {
     HTTP_CASE("an unknown method", "UNKNOWN_METHOD", "BREW /x HTTP/1.1\r\n" H "\r\n"),
     HTTP_CASE("a method in small letters", "UNKNOWN_METHOD", "get /x HTTP/1.1\r\n" H "\r\n"),
     HTTP_CASE("CONNECT", "UNKNOWN_METHOD", "CONNECT h:443 HTTP/1.1\r\n" H "\r\n"),
+    HTTP_CASE("TRACE", "UNKNOWN_METHOD", "TRACE /x HTTP/1.1\r\n" H "\r\n"),
     HTTP_CASE("a colon in the method", "REQUEST_LINE", "GE:T /x HTTP/1.1\r\n" H "\r\n"),
     /* targets */
     HTTP_CASE("a target without a slash", "BAD_TARGET", "GET x HTTP/1.1\r\n" H "\r\n"),

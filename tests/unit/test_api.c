@@ -71,7 +71,6 @@ static const struct {
         "no-route" },
     { "GET /nothing HTTP/1.1\r\n" HOST "\r\n", 404, "no-route" },
     { "PUT /v1/jobs HTTP/1.1\r\n" HOST "\r\n", 405, "method-not-allowed" },
-    { "TRACE /v1/jobs HTTP/1.1\r\n" HOST "\r\n", 405, "method-not-allowed" },
     { "DELETE /livez HTTP/1.1\r\n" HOST "\r\n", 405, "GET, HEAD" },
     { "GET /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "\r\n", 405, "this path takes POST" },
     { "POST /v1/handlers/echo:invoke HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello", 200,
