@@ -15,10 +15,23 @@ is_charged(const struct copy *copy)
 
 const char *const ledger_handlers[WORLD_HANDLERS] = { "safe", "once", "safe2" };
 
+/* Nobody offered it yet, since the coordinator is new: it has nothing to steer. */
+static bool
+is_known(const struct world *world, const char *name)
+{
+    bool is_known = false;
+    for (uint32_t i = 0; i < core_handlers_count(world->core); i++) {
+        struct handler_view handler;
+        core_handler_at(world->core, i, &handler);
+        is_known = is_known || strcmp(handler.name, name) == 0;
+    }
+    return is_known;
+}
+
 void
 ledger_steer(struct world *world, const struct event_hedging *hedging)
 {
-    for (uint32_t i = 0; i < WORLD_HANDLERS; i++) {
+    for (uint32_t i = 0; i < WORLD_HANDLERS && is_known(world, hedging->handler); i++) {
         if (strcmp(ledger_handlers[i], hedging->handler) == 0) {
             world->is_hedging_off[i] =
                 hedging->order.is_mode_set && hedging->order.mode == HEDGE_MODE_OFF;
