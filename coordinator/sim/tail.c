@@ -15,8 +15,7 @@ static void let_happen(struct tail *tail);
 static void look(struct tail *tail);
 static double mean_ms(const struct tail_setup *setup);
 static double gap_ns(struct tail *tail);
-static double draw_service_ms(
-    struct tail *tail, const struct tail_job *job, uint32_t worker, struct rng *luck);
+static double draw_service_ms(struct tail *tail, const struct tail_job *job, struct rng *luck);
 static void report(struct tail *tail, struct tail_result *ret_result);
 
 err_t
@@ -220,7 +219,8 @@ tail_start(struct tail *tail, struct tail_job *job, uint32_t worker)
 {
     const struct tail_setup *setup = tail->setup;
     struct rng luck;
-    double service_ns = draw_service_ms(tail, job, worker, &luck) * 1e6;
+    job->copies_count++;
+    double service_ns = draw_service_ms(tail, job, &luck) * 1e6;
     duration_t service = duration_ns((int64_t) fmin(service_ns, SERVICE_NS_MAX));
     struct farm_task *task;
     if (setup->wait_text != NULL) {
@@ -272,13 +272,12 @@ tail_part_over(struct tail *tail, struct tail_job *job, bool is_success)
 /* ---- chance ---- */
 
 static double
-draw_service_ms(
-    struct tail *tail, const struct tail_job *job, uint32_t worker, struct rng *luck)
+draw_service_ms(struct tail *tail, const struct tail_job *job, struct rng *luck)
 {
-    bool is_later = !list_is_empty(&job->tasks);
+    bool is_later = job->copies_count > 1;
     uint64_t number = job->number;
     const struct tail_setup *setup = tail->setup;
-    uint64_t mix = tail->seed_mixed ^ (number << 20 | (worker + 1));
+    uint64_t mix = tail->seed_mixed ^ (number << 20 | job->copies_count);
     rng_init(luck, rng_splitmix(&mix));
     if (setup->record != NULL) {
         const struct tail_record *record = setup->record;

@@ -4,8 +4,8 @@
  *
  * The service's own core with workers that have slots and draw their service times from a
  * law; no network, no faults but the one that the workload names, open-loop arrivals.  The
- * service time of a copy is decided by seed, job and worker, so every policy meets the same
- * luck.
+ * service time of a copy is decided by seed, job and which of its copies it is, so that every
+ * policy meets the same luck.
  *
  *   arrivals --> core --SEND--> farm --ends--> REPLY --> core --ANSWER--> latencies
  *          '---> plain -------> farm --ends-------------> plain --------> latencies

@@ -19,6 +19,7 @@ struct tail_job {
     uint32_t number;
     struct tail_request *request;
     struct list tasks;
+    uint32_t copies_count; /* ever started */
     bool is_over;
 };
 
@@ -62,7 +63,7 @@ struct tail {
     double delay_high_ms;
 };
 
-/* A part's copy at a worker: the same luck for the same copy under every policy. */
+/* A part's next copy, at this worker: the same luck for it under every policy. */
 struct farm_task *tail_start(struct tail *tail, struct tail_job *job, uint32_t worker);
 /* Remove a copy. */
 void tail_drop(struct tail *tail, struct farm_task *task, bool is_wasted);
