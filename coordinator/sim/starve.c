@@ -25,10 +25,12 @@ is_idle(const struct world *world, const struct sim_worker *worker)
     return true;
 }
 
+/* A coordinator that slept hears of the idle slots only when it wakes. */
 static bool
 is_overripe(const struct world *world, instant_t since)
 {
-    return instant_since(world->now, since).ns > duration_ms(PATIENCE_MS).ns;
+    instant_t from = instant_before(since, world->asleep_until) ? world->asleep_until : since;
+    return instant_since(world->now, from).ns > duration_ms(PATIENCE_MS).ns;
 }
 
 /* A bit for each handler that some worker could have run all the time. */
