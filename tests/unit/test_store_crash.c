@@ -22,8 +22,8 @@
 #define JOBS_COUNT    64
 #define BATCH_MAX     8
 #define BATCHES_COUNT 60
-#define CRASHES_MAX  1050
-#define STRIDE_SHORT 7
+#define CRASHES_MAX   1050
+#define STRIDE_SHORT  7
 
 /* What is known of a job: nothing, or the state in which the last good commit left it. */
 enum known {
