@@ -250,8 +250,10 @@ wait_for_hook(void *arg)
     (void) arg;
     hr_event_init(&event);
     struct hr_ctx *ctx = hr_ctx_new(NULL, hr_now() + 2000000);
-    MUST(hr_ctx_hook(ctx, &hook));
-    MUST(hr_event_wait(&event) == 0);
+    /* On a busy machine the deadline may pass before there is a hook to run. */
+    if (hr_ctx_hook(ctx, &hook)) {
+        MUST(hr_event_wait(&event) == 0);
+    }
     hr_ctx_unhook(ctx, &hook);
     MUST(hr_ctx_cause(ctx) == HR_CAUSE_DEADLINE);
     hr_ctx_rele(ctx);
@@ -277,9 +279,11 @@ ctx_deadline_of_a_thread_is_kept(void)
         hr_event_init(&event);
         struct hr_ctx_hook hook = { set_event, &event, { 0 } };
         struct hr_ctx *ctx = hr_ctx_new(NULL, hr_now() + 1000000);
-        CU_ASSERT_TRUE(hr_ctx_hook(ctx, &hook));
-        ASSERT_I64_EQ(hr_event_wait(&event), 0); /* this thread waits, no fiber does */
+        if (hr_ctx_hook(ctx, &hook)) { /* else it has ended already */
+            ASSERT_I64_EQ(hr_event_wait(&event), 0); /* this thread waits, no fiber does */
+        }
         hr_ctx_unhook(ctx, &hook);
+        ASSERT_I64_EQ(hr_ctx_cause(ctx), HR_CAUSE_DEADLINE);
         hr_ctx_rele(ctx);
     }
     ASSERT_I64_EQ(hr_stop(), 0);
