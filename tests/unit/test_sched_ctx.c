@@ -279,7 +279,7 @@ ctx_deadline_of_a_thread_is_kept(void)
         hr_event_init(&event);
         struct hr_ctx_hook hook = { set_event, &event, { 0 } };
         struct hr_ctx *ctx = hr_ctx_new(NULL, hr_now() + 1000000);
-        if (hr_ctx_hook(ctx, &hook)) { /* else it has ended already */
+        if (hr_ctx_hook(ctx, &hook)) {               /* else it has ended already */
             ASSERT_I64_EQ(hr_event_wait(&event), 0); /* this thread waits, no fiber does */
         }
         hr_ctx_unhook(ctx, &hook);
