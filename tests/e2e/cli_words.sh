@@ -70,7 +70,7 @@ END
 
 expect 2 run sha256 hello --mode rase <<'END'
 ! hedgerow run: --mode: 'rase' is not known; did you mean 'race'?
-!   It may be single, hedge or race.
+!   It may be single, hedge, race or tied.
 END
 
 expect 2 run sha256 hello -o xml <<'END'
