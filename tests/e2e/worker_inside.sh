@@ -8,8 +8,8 @@
 source=$(cd "$(dirname "$0")/../.." && pwd)
 
 start_coordinator --hedge-enabled=false
-start_worker w1 --drain-timeout=1s --worker-metrics-listen=127.0.0.1:0 --worker-trace-file="$FOLDER/trace.json" \
-    --worker-slow-slice=1ms
+start_worker w1 --drain-timeout=1s --worker-metrics-listen=127.0.0.1:0 \
+    --worker-trace-file="$FOLDER/trace.json" --worker-slow-slice=1ms
 wait_workers 1
 port=$(sed -n 's/.*metrics_port=\([0-9]*\).*/\1/p' "$FOLDER/w1.log")
 worker_metric() { curl -sS --max-time 20 "http://127.0.0.1:$port/metrics" |
