@@ -44,7 +44,7 @@ core_config_default(struct core_config *config)
         .hedge_delay = duration_ns(-1),
         .hedge_mode = HEDGE_MODE_ECONOMY,
         .hedge_utilisation_max = 0.8,
-        .hedge_policy = HEDGE_POLICY_QUANTILE,
+        .hedge_policy = HEDGE_POLICY_SINGLER,
         .hedge_quantile = 0.95,
         .hedge_target = 0.99,
         .hedge_delay_min = duration_ms(1),
