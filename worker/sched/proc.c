@@ -367,7 +367,8 @@ take_shared(struct thread *thread, uint32_t count_max)
         measure_shared(thread, first, now);
     }
     for (uint32_t i = 1; i < n && i <= room && sched.shared.head != NULL; i++) {
-        /* Off the list before it is on the ring: there a thief may run it to its end. */
+        /* Off the list before it is on the ring: there a thief may run it to its end
+         * (tests/models/sched_shared.pml). */
         struct hr_fiber *more = runq_list_take(&sched.shared);
         measure_shared(thread, more, now);
         CHECK(runq_ring_push(&thread->proc->ring, more));
