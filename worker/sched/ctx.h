@@ -14,6 +14,8 @@
  * MEMORY      pooled, for ever (slab.h), because wake words may be claimed late.
  * REJECTED    recursion (a deep tree on a 64 KiB stack); a waiter list for each wait (a lock
  *             and two cache lines at each park).
+ * TEST        tests/unit/test_sched_ctx.c, tests/stress/stress_sched_ctx.c, and how long a
+ *             thousand leaves take to wake: stress_sched_cancel.c
  */
 #ifndef WORKER_SCHED_CTX_H
 #define WORKER_SCHED_CTX_H

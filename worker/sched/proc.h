@@ -18,6 +18,9 @@
  *             PR2  a thread inside the runtime keeps its proc.
  *             PR3  the shared queue and the idle list change under sched.lock only, so a
  *                  push there and a proc that goes idle cannot miss each other.
+ *             PR4  who is ready waits for a bounded number of turns of others: one lap of its
+ *                  ring, or PROC_FAIR_TURNS for each that stands before it
+ *                  (tests/stress/stress_sched_fair.c).
  * THREADS     a proc's fields belong to the thread that carries it, unless they say atomic.
  * LOCKS       sched.lock; order: a channel's or ctx's lock > a wheel's > sched.lock > leaves.
  */
