@@ -74,7 +74,7 @@ for load in 1.03 1.4 1.74; do
         "$(run 100000 --workload T7 --policy default --load $load)"
 done
 expect "T7: chance collapses (the control)" 'a["goodput"] < 0.97' \
-    "$(run 400000 --workload T7 --policy random --load 1.4)"
+    "$(run 800000 --workload T7 --policy random --load 1.74)"
 for name in T8 T8k; do
     expect "$name: no dip, the delay stays" \
         'a["dip_pct"] < 5 && a["goodput"] == 1 && a["extra_pct"] <= 5.05 &&
