@@ -21,7 +21,8 @@
  * LOCKS     sched.lock over the whole of it.
  * REJECTED  signals (a safepoint problem, and they interrupt system calls); wrapping libc
  *           (misses page faults, static binaries, CPU hogs).
- * TEST      tests/models/sched_handoff.pml, tests/stress/stress_sched_handoff.c
+ * TEST      tests/models/sched_handoff.pml, tests/stress/stress_sched_handoff.c; that it needs
+ *           H2 by tests/stress/stress_sched_litmus.c
  */
 #ifndef WORKER_SCHED_HANDOFF_H
 #define WORKER_SCHED_HANDOFF_H

@@ -18,7 +18,8 @@
  *
  * Timers: who goes idle beside a sleeping poller tells it if it has an earlier timer.
  *
- * TEST  tests/stress/stress_sched_park.c, tests/models/sched_idle.pml
+ * TEST  tests/stress/stress_sched_park.c, tests/models/sched_idle.pml; the orders (searching
+ *       and shared_count, poller and timer) by tests/stress/stress_sched_litmus.c
  */
 #include "worker/sched/idle.h"
 

@@ -28,7 +28,8 @@
  * An exclusive wait is one that only a channel's peer can end (no deadline, no ctx): the
  * channel's lock, held until the commit, stands in for the word.
  *
- * TEST  tests/stress/stress_sched_park.c, tests/models/sched_park.pml
+ * TEST  tests/stress/stress_sched_park.c, tests/models/sched_park.pml; the four above, and that
+ *       a claim is won once, by tests/stress/stress_sched_litmus.c
  */
 #ifndef WORKER_SCHED_PARK_H
 #define WORKER_SCHED_PARK_H

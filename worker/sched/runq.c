@@ -27,7 +27,8 @@
  * the CAS and by T4.  A slot is overwritten only when bottom is a lap ahead of top, and then
  * T4 of a slow thief fails.
  *
- * TEST  tests/stress/stress_sched_runq.c, tests/models/sched_steal.pml
+ * TEST  tests/stress/stress_sched_runq.c, tests/models/sched_steal.pml; the last item by
+ *       tests/stress/stress_sched_litmus.c
  */
 #include "worker/sched/runq.h"
 
