@@ -17,7 +17,7 @@
 /* GOAL    the lock-free protocols of the scheduler allow no forbidden outcome: of two sides
  *         that look for each other one sees the other; what may be had once is had once.
  * METHOD  litmus tests: two threads meet, run one side each, and the outcome is counted,
- *         millions of times.  The real functions where they can be called, else the same
+ *         as often as time allows.  The real functions where they can be called, else the same
  *         accesses by name.  A control is the same case with an order or a CAS left out; it
  *         must show the forbidden outcome, or the test could not see it.
  *
