@@ -106,6 +106,7 @@ config_from_settings(void)
         .cancel_grace_ms = (uint32_t) duration_to_ms(settings.cancel_grace),
         .drain_timeout = settings.drain_timeout,
         .store_url = store_url(),
+        .store_is_optional = strcmp(settings.store_url, "auto") == 0,
         .store_batch_max = settings.store_batch_max,
         .store_jobs_max = settings.store_jobs_max,
         .store_kept = settings.store_kept,

@@ -166,6 +166,26 @@ open_api(struct shell *shell, const struct shell_config *config)
     return err;
 }
 
+static err_t
+open_store(struct shell *shell, const struct shell_config *config)
+{
+    if (strcmp(config->store_url, "memory:") == 0) {
+        return ERR_OK;
+    }
+    err_t err = durable_open(shell,
+        &(struct durable_config){ .url = config->store_url,
+            .batch_max = config->store_batch_max,
+            .jobs_max = config->store_jobs_max,
+            .kept = config->store_kept },
+        &shell->durable);
+    if (err != ERR_OK && config->store_is_optional) {
+        log_warn("jobs live in memory alone: name a store of its own in store.url",
+            LOG_STR("url", config->store_url), LOG_ERR(err));
+        return ERR_OK;
+    }
+    return err;
+}
+
 err_t
 shell_new(struct loop *loop, const struct shell_config *config, struct shell **ret_shell)
 {
@@ -183,13 +203,8 @@ shell_new(struct loop *loop, const struct shell_config *config, struct shell **r
     shell->started_unix_ms = clock_unix_ms();
     crypto_random(&shell->epoch, sizeof shell->epoch);
     err_t err = new_parts(shell, config);
-    if (err == ERR_OK && strcmp(config->store_url, "memory:") != 0) {
-        err = durable_open(shell,
-            &(struct durable_config){ .url = config->store_url,
-                .batch_max = config->store_batch_max,
-                .jobs_max = config->store_jobs_max,
-                .kept = config->store_kept },
-            &shell->durable);
+    if (err == ERR_OK) {
+        err = open_store(shell, config);
     }
     if (err == ERR_OK) {
         err = open_links(shell, config);

@@ -33,7 +33,8 @@ struct shell_config {
     uint64_t bytes_max; /* inputs and kept results together */
     uint32_t cancel_grace_ms;
     duration_t drain_timeout;
-    const char *store_url; /* "memory:", or a store's */
+    const char *store_url;  /* "memory:", or a store's */
+    bool store_is_optional; /* one that cannot be opened is done without, and told */
     uint32_t store_batch_max;
     uint32_t store_jobs_max;
     duration_t store_kept;

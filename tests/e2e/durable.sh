@@ -79,6 +79,18 @@ wait_until "it ends" 10 dies_early second
 expect_match "and says why" 'another process has it open' "$(cat "$FOLDER/second.log")"
 unset 'PID[second]'
 
+step "who named no store is told, and goes on without one"
+for name in auto1 auto2; do
+    start $name hedgerow-coordinator --http-listen=127.0.0.1:0 \
+        --link-listen=tcp://127.0.0.1:0 --log-format=logfmt
+    wait_until "$name is up" 20 is_up $name
+done
+expect "the first has the file" 1 "$(find "$XDG_STATE_HOME" -name hedgerow.db | wc -l)"
+expect_match "the second says that it has not" 'jobs live in memory alone' \
+    "$(cat "$FOLDER/auto2.log")"
+stop auto1
+stop auto2
+
 step "SIGTERM with a durable job running: it is left for the next start"
 slow=$(id_of "$(async sleep '' 5s)")
 wait_until "it runs" 10 state_is "$slow" RUNNING
