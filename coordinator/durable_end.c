@@ -57,14 +57,10 @@ on_finished(void *user, struct store_op *op)
 }
 
 static bool
-fill(struct durable *durable, const struct durable_job *job, const struct job_view *view,
-    struct store_job *stored)
+fill(struct durable *durable, const struct job_view *view, struct store_job *stored)
 {
     struct shell *shell = durable->shell;
     struct slice document = api_document(shell->api, view);
-    stored->id = job->id;
-    stored->fence = job->fence;
-    stored->ended_ms = durable_now_ms();
     snprintf(stored->outcome, sizeof stored->outcome, "%s", job_state_text(view->state));
     if (document.size == 0 ||
         store_bytes_copy(&stored->document, document.at, (uint32_t) document.size) != ERR_OK) {
@@ -79,24 +75,39 @@ fill(struct durable *durable, const struct durable_job *job, const struct job_vi
     return store_bytes_copy(&stored->result, reply->bulk, reply->bulk_size) == ERR_OK;
 }
 
+static struct store_op *
+finish_op(struct durable *durable, const struct durable_job *job)
+{
+    struct store_op *op;
+    err_t err = store_op_new(durable->store, STORE_FINISH, &op);
+    CHECK(err == ERR_OK); /* ops_max has one for each slot */
+    op->job.id = job->id;
+    op->job.fence = job->fence;
+    op->job.ended_ms = durable_now_ms();
+    op->on_done = on_finished;
+    op->user = durable;
+    return op;
+}
+
+static void
+finish_do(struct durable *durable, struct durable_job *job, struct store_op *op)
+{
+    job->step = DURABLE_ENDING;
+    durable->writes_count++;
+    store_do(durable->store, op);
+}
+
 /* Without memory for it the process cannot keep its promise: the job stays on disk as it is,
  * and runs again after a restart. */
 static void
 finish(struct durable *durable, struct durable_job *job, const struct job_view *view)
 {
-    struct store_op *op;
-    err_t err = store_op_new(durable->store, STORE_FINISH, &op);
-    CHECK(err == ERR_OK); /* ops_max has one for each slot */
-    job->step = DURABLE_ENDING;
-    job->state = view->state;
-    if (!fill(durable, job, view, &op->job)) {
+    struct store_op *op = finish_op(durable, job);
+    if (!fill(durable, view, &op->job)) {
         log_error("no memory to write the end of a durable job");
         CHECK(false);
     }
-    op->on_done = on_finished;
-    op->user = durable;
-    durable->writes_count++;
-    store_do(durable->store, op);
+    finish_do(durable, job, op);
 }
 
 void
@@ -134,12 +145,7 @@ durable_on_answer(struct durable *durable, struct entry *entry, enum job_state s
 bool
 durable_on_forget(struct durable *durable, struct entry *entry)
 {
-    struct durable_job *job = durable_find(durable, entry->id);
-    if (job == NULL) {
-        return true;
-    }
-    job->is_forgotten = true;
-    return false;
+    return durable_find(durable, entry->id) == NULL;
 }
 
 /* ---- what a former process left ----------------------------------------------------- */
@@ -147,11 +153,8 @@ durable_on_forget(struct durable *durable, struct entry *entry)
 static void
 end_unknown(struct durable *durable, struct durable_job *job)
 {
-    struct shell *shell = durable->shell;
-    const struct entry *entry = ledger_find(shell->ledger, job->id);
-    struct store_op *op;
-    err_t err = store_op_new(durable->store, STORE_FINISH, &op);
-    CHECK(err == ERR_OK);
+    const struct entry *entry = ledger_find(durable->shell->ledger, job->id);
+    struct store_op *op = finish_op(durable, job);
     char id[ID_TEXT_SIZE];
     char text[512];
     id_to_text(job->id, id);
@@ -160,19 +163,11 @@ end_unknown(struct durable *durable, struct durable_job *job)
         "\"result\":null,\"error\":{\"message\":\"" UNKNOWN_REASON "\"}}",
         id, entry->handler);
     CHECK(size > 0 && (size_t) size < sizeof text);
-    job->step = DURABLE_ENDING;
-    job->state = JOB_FAILED;
-    op->job.id = job->id;
-    op->job.fence = job->fence;
-    op->job.ended_ms = durable_now_ms();
     snprintf(op->job.outcome, sizeof op->job.outcome, UNKNOWN_STATE);
-    err = store_bytes_copy(&op->job.document, text, (uint32_t) size);
+    err_t err = store_bytes_copy(&op->job.document, text, (uint32_t) size);
     CHECK(err == ERR_OK);
-    op->on_done = on_finished;
-    op->user = durable;
-    durable->writes_count++;
     durable->counters.unknown_count++;
-    store_do(durable->store, op);
+    finish_do(durable, job, op);
 }
 
 /* false: no slot, or no entry; the rest is for later. */

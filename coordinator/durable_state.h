@@ -36,16 +36,14 @@ enum durable_step {
 struct durable_job {
     job_id_t id;
     enum durable_step step;
-    enum job_state state; /* of one that is ENDING */
     enum cancel_cause cause;
     uint64_t fence;
     uint64_t created_ms; /* wall clock, as the store keeps them */
     uint64_t run_at_ms;
     uint64_t deadline_ms;
-    bool is_marked;    /* STARTED on disk */
-    bool must_cancel;  /* as soon as the operation under way is done */
-    bool is_put_off;   /* stopped by our own end; the next process runs it */
-    bool is_forgotten; /* the core's record went while it was ENDING */
+    bool is_marked;   /* STARTED on disk */
+    bool must_cancel; /* as soon as the operation under way is done */
+    bool is_put_off;  /* stopped by our own end; the next process runs it */
     api_ticket_t tell_accepted;
     struct policy policy;
     uint32_t input_size;
